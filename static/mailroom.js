@@ -1,0 +1,247 @@
+// Mailroom: the one small script. Theme, dialogs, copy buttons, toasts, keyboard, live updates; every page works without it.
+// Events of the server: HX-Trigger "toast" {text, tone, note, undo}; names on /events become DOM events on <body>.
+(() => {
+  const root = document.documentElement;
+  const find = (selector, within = document) => within.querySelector(selector);
+  const all = (selector, within = document) => [...within.querySelectorAll(selector)];
+  const make = (name, props = {}, ...inside) => { const el = Object.assign(document.createElement(name), props); el.append(...inside); return el; };
+  const csrf = () => { try { return JSON.parse(document.body.getAttribute("hx-headers"))["X-CSRFToken"]; } catch { return ""; } };
+
+  // ---- theme: a cookie, so that the server paints the next page right
+  const themes = ["", "light", "dark"];                       // "" follows the system
+  const setTheme = (name) => {
+    if (name) root.dataset.theme = name; else delete root.dataset.theme;
+    const secure = location.protocol === "https:" ? "; Secure" : "";
+    document.cookie = `theme=${name}; Path=/; SameSite=Lax; Max-Age=${name ? 31536000 : 0}${secure}`;
+    for (const button of all("[data-theme-switch]")) button.setAttribute("aria-label", `Switch theme, now ${name || "as the system"}`);
+  };
+
+  // ---- toasts: six seconds, longer while the pointer or focus is on them; with something to press twelve
+  const leaveLater = (box, after) => {
+    const leave = () => (box.matches(":hover, :focus-within") ? setTimeout(leave, 2000) : box.remove());
+    setTimeout(leave, after);
+  };
+  const toast = ({ text, tone = "ok", note, undo }) => {
+    const region = document.getElementById("toasts");
+    if (!region || !text) return;
+    if (tone === "bad" && all(".toast > div", region).some((old) => old.firstChild?.data === text)) return;   // a poll that fails again
+    const mark = make("span", { className: "state" });
+    const words = make("div", {}, text);
+    if (note) words.append(make("small", { textContent: note }));
+    const box = make("div", { className: "toast" }, mark, words);
+    box.dataset.tone = mark.dataset.tone = tone;              // the tone sits on the box and on its mark
+    if (undo) {
+      const form = make("form", { method: "post", action: undo, className: "inline" },
+        make("input", { type: "hidden", name: "csrf_token", value: csrf() }), make("button", { type: "submit", className: "btn small", textContent: "Undo" }));
+      form.setAttribute("hx-post", undo);
+      form.setAttribute("hx-swap", "none");
+      form.addEventListener("htmx:afterRequest", () => box.remove());
+      box.append(form);
+    }
+    region.append(box);
+    if (undo) window.htmx?.process(box);
+    leaveLater(box, undo ? 12000 : 6000);
+  };
+
+  const copy = async (button) => {
+    const source = document.getElementById(button.dataset.copy);
+    try {
+      await navigator.clipboard.writeText(source.textContent.trim());
+      button.dataset.done = "";
+      toast({ text: `Copied ${button.dataset.what || "text"}.` });
+      setTimeout(() => delete button.dataset.done, 2000);
+    } catch {
+      getSelection().selectAllChildren(source);               // no clipboard over plain http: select instead
+      toast({ text: "Selected. Press Ctrl+C to copy.", tone: "wait" });
+    }
+  };
+
+  // ---- dialogs: the slot #dialog holds at most one; it opens when swapped in and its opener gets the focus back
+  let opener = null;
+  const showDialogs = (within) => {
+    for (const dialog of all("dialog[open][data-modal]", within)) if (!dialog.matches(":modal")) { dialog.close(); dialog.showModal(); }
+  };
+  const whenClosed = (dialog) => {
+    if (dialog.parentElement?.id === "dialog") dialog.remove();
+    backToOpener();
+  };
+  const backToOpener = () => {
+    if (!opener || opener.classList.contains("htmx-request") || find("dialog:modal")) return;
+    if (opener.isConnected) opener.focus();
+    opener = null;
+  };
+
+  // ---- times: the server writes UTC, the reader sees the own zone; UTC stays in the title
+  const shapes = {
+    full: { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", timeZoneName: "short" },
+    exact: { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short" },
+    time: { hour: "2-digit", minute: "2-digit", timeZoneName: "short" },
+    clock: { hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short" },
+    day: { day: "numeric", month: "short", year: "numeric" },
+  };
+  const painted = (shape, moment) => new Intl.DateTimeFormat("en-GB", shape).format(moment).replace("Sept", "Sep");
+  const short = (moment) => {
+    const today = new Date();
+    if (moment.toDateString() === today.toDateString()) return painted({ hour: "2-digit", minute: "2-digit" }, moment);
+    return painted({ day: "numeric", month: "short", ...(moment.getFullYear() === today.getFullYear() ? {} : { year: "numeric" }) }, moment);
+  };
+  const localTimes = (within) => {
+    for (const el of all("time[data-local]", within)) {
+      const moment = new Date(el.dateTime), form = el.dataset.local;
+      if (Number.isNaN(+moment) || form === "ago") continue;
+      el.textContent = form === "short" ? short(moment) : painted(shapes[form] || shapes.full, moment);
+      delete el.dataset.local;
+    }
+    for (const el of all("[data-zone]", within)) {
+      const zone = painted({ timeZoneName: "short" }, new Date()).split(", ").pop();
+      el.textContent = el.dataset.zone === "long" ? `${Intl.DateTimeFormat().resolvedOptions().timeZone} (${zone})` : zone;
+    }
+  };
+
+  // ---- picks: the bulk bar counts, one box picks the page
+  const picks = () => all(".rows .pick input[name]");
+  const countPicks = () => {
+    const picked = picks().filter((box) => box.checked).length;
+    for (const el of all("[data-picked]")) el.textContent = `${picked.toLocaleString("en")} picked.`;
+    for (const box of all("[data-pick-all]")) { box.checked = picked > 0 && picked === picks().length; box.indeterminate = picked > 0 && !box.checked; }
+  };
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-theme-switch], [data-copy], [data-opens], [data-closes], [data-dismiss], [hx-target='#dialog']");
+    if (!button) return;
+    if ("themeSwitch" in button.dataset) { event.preventDefault(); setTheme(themes[(themes.indexOf(root.dataset.theme || "") + 1) % 3]); }
+    else if (button.dataset.copy) copy(button);
+    else if ("dismiss" in button.dataset) button.closest(".toast").remove();
+    else if ("closes" in button.dataset) { const dialog = button.closest("dialog"); if (dialog) { event.preventDefault(); dialog.close(); } }
+    else if (button.dataset.opens) {
+      const dialog = document.getElementById(button.dataset.opens);
+      if (dialog) { event.preventDefault(); opener = button; dialog.showModal(); }  // without script the link opens the page
+    } else if (!button.closest("dialog")) {
+      const menu = button.closest("[popover]");                 // a menu closes and hands over to its own button
+      opener = menu ? find(`[popovertarget="${CSS.escape(menu.id)}"]`) : button;
+      if (menu?.matches(":popover-open")) menu.hidePopover();
+    }
+  });
+  document.addEventListener("change", (event) => {
+    if (event.target.matches("[data-pick-all]")) for (const box of picks()) box.checked = event.target.checked;
+    if (event.target.closest(".pick")) countPicks();
+  });
+  document.addEventListener("reset", () => setTimeout(countPicks));
+  document.addEventListener("close", (event) => { if (event.target.matches?.("dialog")) whenClosed(event.target); }, true);
+  document.addEventListener("toggle", (event) => { if (event.target.matches?.("dialog") && event.newState === "open") countPicks(); }, true);
+
+  // ---- keyboard: / search, j and k walk through the rows, x picks, e is the row's first action marked data-key="e"
+  const rows = () => all(".rows > tbody > tr").filter((row) => !row.matches(".open, .none"));
+  const walk = (step) => {
+    const list = rows(), now = list.indexOf(document.activeElement?.closest?.("tr"));
+    const next = list[Math.max(0, Math.min(list.length - 1, now < 0 ? 0 : now + step))];
+    const goal = next && (find("th a, td:not(.more) a", next) || find("button, input", next));
+    goal?.focus();
+    next?.scrollIntoView({ block: "nearest" });
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("textarea, select, dialog, [contenteditable]")) return;
+    if (event.target.matches("input") && !event.target.matches("[type=checkbox], [type=radio]")) return;
+    const row = document.activeElement?.closest?.(".rows > tbody > tr");
+    if (event.key === "/") find("#search, .filters input[type=search]")?.focus();
+    else if (event.key === "j") walk(1);
+    else if (event.key === "k") walk(-1);
+    else if (event.key === "x" && row) find(".pick input", row)?.click();
+    else if (event.key === "e" && find('[data-key="e"]', row || document)) find('[data-key="e"]', row || document).click();
+    else return;
+    event.preventDefault();
+  });
+
+  // ---- htmx: refusals go to the nearest problem slot, server errors become a toast, focus survives a swap
+  const isFault = (text) => /^\s*<section[^>]*\sdata-fault/.test(text || "");
+  const faultWords = (xhr) => {
+    const page = new DOMParser().parseFromString(xhr.responseText || "", "text/html");
+    const head = find("[data-fault] :is(h1, h2, h3)", page)?.textContent.trim();
+    const id = xhr.getResponseHeader("X-Request-Id");
+    return { text: head ? `${head}.` : "Something broke on our side. Nothing was saved.", note: id ? `Request ${id}` : "", tone: "bad" };
+  };
+  let held = null;
+  const hold = (target) => {
+    const active = document.activeElement;
+    if (!active || active === document.body || !target?.contains?.(active)) { held = null; return; }
+    const row = active.closest("tr");
+    held = { id: active.id, row: row?.id, place: row ? rows().indexOf(row) : -1, start: active.selectionStart, end: active.selectionEnd };
+  };
+  const restore = () => {
+    if (!held || (document.activeElement && document.activeElement !== document.body)) { held = null; return; }
+    const list = rows();
+    const row = (held.row && document.getElementById(held.row)) || (held.place >= 0 && list[Math.min(held.place, list.length - 1)]);
+    const goal = (held.id && document.getElementById(held.id)) || (row && find("th a, td a", row));
+    goal?.focus({ preventScroll: true });
+    if (goal && held.start != null) try { goal.setSelectionRange(held.start, held.end); } catch { /* not a text field */ }
+    held = null;
+  };
+  document.addEventListener("htmx:beforeSwap", (event) => {
+    const { xhr, requestConfig } = event.detail;
+    if (xhr.status >= 500) { toast(faultWords(xhr)); event.detail.shouldSwap = false; return; }
+    if (xhr.status >= 400 && isFault(xhr.responseText)) {
+      const dialog = requestConfig?.elt?.closest?.("dialog");
+      const slot = (dialog && (find("[data-problem]", dialog) || dialog.querySelector(".dialog-body, form")?.insertAdjacentElement("afterbegin", make("div")))) || find("#problem");
+      if (slot) {
+        slot.dataset.problem = ""; slot.setAttribute("role", "alert");
+        Object.assign(event.detail, { target: slot, swapOverride: "innerHTML", shouldSwap: true });
+        setTimeout(() => slot.scrollIntoView({ block: "nearest" }), 60);
+      }
+    } else if (xhr.status < 400) {
+      const slot = requestConfig?.verb !== "get" && find("#problem");
+      if (slot) slot.replaceChildren();
+    }
+    hold(event.detail.target);
+  });
+  document.addEventListener("htmx:afterSettle", (event) => { localTimes(event.target); showDialogs(document); restore(); backToOpener(); countPicks(); findNames(); });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    const dialog = event.detail.elt?.closest?.("dialog"), { xhr, requestConfig } = event.detail;
+    if (dialog?.isConnected && event.detail.successful && requestConfig?.verb !== "get" && xhr.status < 300) dialog.close();
+    const wrong = xhr?.status === 422 && find("[aria-invalid=true]");
+    if (wrong) setTimeout(() => wrong.isConnected && wrong.focus(), 40);
+  });
+  for (const name of ["htmx:sendError", "htmx:timeout"])
+    document.addEventListener(name, () => toast({ text: "The server did not answer. Your input is kept.", tone: "bad", note: "Try again in a moment." }));
+  document.addEventListener("toast", (event) => {
+    const detail = event.detail || {};
+    for (const one of Array.isArray(detail.value) ? detail.value : [detail]) toast(one);
+  });
+
+  // ---- live: /events names what changed; parts refresh with hx-trigger="messages-changed from:body, poll from:body"
+  const heard = new Set();
+  let stream = null, polls = 0, patience = 12;                  // polls between two tries to get the stream
+  const say = (name, detail) => document.body.dispatchEvent(new CustomEvent(name, { detail, bubbles: false }));
+  const fromServer = (event) => { let detail = event.data; try { detail = JSON.parse(event.data); } catch { /* plain text */ } say(event.type, detail); };
+  const findNames = () => {
+    if (!stream) return;
+    for (const el of all("[hx-trigger*='from:body'], [data-hx-trigger*='from:body']"))
+      for (const [, name] of el.getAttribute("hx-trigger").matchAll(/([\w:.-]+)[^,]*?\sfrom:body/g))
+        if (name !== "poll" && !heard.has(name)) { heard.add(name); stream.addEventListener(name, fromServer); }
+  };
+  const pollLater = () => setTimeout(() => {
+    if (!document.hidden) say("poll");
+    if (++polls % patience === 0) listen(); else pollLater();
+  }, 5000);
+  const listen = () => {
+    const url = document.body.dataset.live;
+    if (!url) return;
+    let opened = false;
+    stream = new EventSource(url);
+    heard.clear();
+    findNames();
+    stream.addEventListener("open", () => { if (opened || polls) say("poll"); opened = true; });  // something may have happened in between
+    stream.addEventListener("error", () => { stream?.close(); stream = null; patience = opened ? 1 : 12; pollLater(); });
+    stream.addEventListener("message", (event) => { if (/^[\w:.-]+$/.test(event.data)) say(event.data); });
+  };
+  addEventListener("pagehide", () => { stream?.close(); stream = null; });
+  addEventListener("pageshow", (event) => { if (event.persisted) { say("poll"); listen(); } });
+
+  document.addEventListener("DOMContentLoaded", () => {
+    localTimes(document);
+    showDialogs(document);
+    countPicks();
+    for (const box of all("[data-flashed]")) leaveLater(box, box.querySelector("form") ? 12000 : 6000);
+    for (const field of all("[aria-invalid=true]").slice(0, 1)) field.focus({ preventScroll: true });
+    listen();
+  });
+})();
