@@ -19,15 +19,7 @@ SECRET_WORDS = (
     "authorization",
 )
 #: names that hold such a word and are harmless
-NOT_SECRET = (
-    "token_id",
-    "secret_set",
-    "password_set",
-    "password_changed_at",
-    "token_name",
-    "token_kind",
-    "must_change_password",
-)
+NOT_SECRET = ("token_id", "secret_set", "password_set", "password_changed_at", "token_name", "token_kind", "must_change_password")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +54,10 @@ def masked(value: Any, path: str = "") -> Any:
         return {key: masked(inner, f"{path}.{key}") for key, inner in value.items()}
     if isinstance(value, (list, tuple)):
         return [masked(inner, path) for inner in value]
-    return (
-        mask(value)
-        if path and value not in (None, "", True, False) and is_secret(path)
-        else value
-    )
+    return mask(value) if path and value not in (None, "", True, False) and is_secret(path) else value
 
 
-def differences(
-    before: Mapping[str, Any] | None, after: Mapping[str, Any] | None
-) -> list[Change]:
+def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[Change]:
     """Changed fields in the order of `after`, then those that went away. Nested fields read `actions[1].auth.secret`.
 
     A missing side (None) means that the thing was made or removed: then every field counts as changed.
@@ -79,11 +65,7 @@ def differences(
     old, new = dict(_flat(before or {})), dict(_flat(after or {}))
     paths = [*new, *(path for path in old if path not in new)]
     return [
-        Change(
-            path,
-            _shown(path, old[path]) if path in old else None,
-            _shown(path, new[path]) if path in new else None,
-        )
+        Change(path, _shown(path, old[path]) if path in old else None, _shown(path, new[path]) if path in new else None)
         for path in paths
         if path not in old or path not in new or old[path] != new[path]
     ]
@@ -107,9 +89,7 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping) and value:
         yield from _flat(value, f"{path}.")
-    elif isinstance(value, (list, tuple)) and any(
-        isinstance(item, Mapping) for item in value
-    ):
+    elif isinstance(value, (list, tuple)) and any(isinstance(item, Mapping) for item in value):
         for position, item in enumerate(value):
             yield from _leaves(f"{path}[{position}]", item)
     elif isinstance(value, (list, tuple)):

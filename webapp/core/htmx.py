@@ -13,17 +13,7 @@ import json
 import logging
 from typing import Any
 
-from flask import (
-    Flask,
-    Response,
-    current_app,
-    flash,
-    g,
-    make_response,
-    redirect,
-    render_template,
-    request,
-)
+from flask import Flask, Response, current_app, flash, g, make_response, redirect, render_template, request
 from htmx_flask import Htmx
 from jinja2 import TemplateError
 from markupsafe import Markup, escape
@@ -57,9 +47,7 @@ def vary(response: Response) -> Response:
     return response
 
 
-def render(
-    page: str, fragment: str | None = None, status: int = 200, **context: Any
-) -> Response:
+def render(page: str, fragment: str | None = None, status: int = 200, **context: Any) -> Response:
     """The page, or `fragment` when htmx asks for a part and there is one. Both get the same context."""
     name = fragment if fragment and is_fragment() else page
     return vary(make_response(render_template(name, **context), status))
@@ -85,9 +73,7 @@ def made(
         if toast:
             flash({"text": toast, "undo": undo} if undo else toast, tone)
         return vary(_see_other(go_to))
-    response = make_response(
-        render_template(fragment, **context) if fragment else "", status
-    )
+    response = make_response(render_template(fragment, **context) if fragment else "", status)
     for name in [trigger] if isinstance(trigger, str) else trigger or []:
         add_trigger(response, name)
     if toast:
@@ -115,19 +101,11 @@ def add_trigger(response: Response, name: str, detail: Any = None) -> Response:
     """Let htmx fire the DOM event `name` after the answer; what was set before stays. The header is ASCII."""
     events = _events_of(response)
     events[name] = detail
-    response.headers["HX-Trigger"] = json.dumps(
-        events, ensure_ascii=True, separators=(",", ":")
-    )
+    response.headers["HX-Trigger"] = json.dumps(events, ensure_ascii=True, separators=(",", ":"))
     return response
 
 
-def add_toast(
-    response: Response,
-    text: str,
-    tone: str = "ok",
-    undo: str | None = None,
-    note: str | None = None,
-) -> Response:
+def add_toast(response: Response, text: str, tone: str = "ok", undo: str | None = None, note: str | None = None) -> Response:
     """Show a toast after the answer; several in one answer are shown one above the other."""
     detail: dict[str, Any] = {"text": text, "tone": tone}
     if undo:
@@ -135,13 +113,8 @@ def add_toast(
     if note:
         detail["note"] = note
     before = _events_of(response).get("toast")
-    shown = [
-        *(before.get("value", [before]) if isinstance(before, dict) else before or []),
-        detail,
-    ]
-    return add_trigger(
-        response, "toast", detail if len(shown) == 1 else {"value": shown}
-    )
+    shown = [*(before.get("value", [before]) if isinstance(before, dict) else before or []), detail]
+    return add_trigger(response, "toast", detail if len(shown) == 1 else {"value": shown})
 
 
 #: the short names in pages; inside this module `made` has arguments of the same names
@@ -167,17 +140,13 @@ def render_error(error: HouseError) -> Response:
 
     Server errors are painted without context processors, since whatever broke may break those too.
     """
-    status = (
-        error.status if error.status in PAGES else (500 if error.status >= 500 else 400)
-    )
+    status = error.status if error.status in PAGES else (500 if error.status >= 500 else 400)
     context = {
         "status": error.status,
         "code": error.code,
-        "title": error.message.removesuffix(".")
-        if len(error.message) <= LONGEST_TITLE
-        else None,
+        "title": error.message.removesuffix(".") if len(error.message) <= LONGEST_TITLE else None,
         "why": None if len(error.message) <= LONGEST_TITLE else error.message,
-        "todo": error.hint,
+        "todo": error.hint if error.hint != type(error).hint else None,  # those of the classes speak to programs
         "fields": error.fields,
         "retry_after_s": error.retry_after_s,
         "request_id": g.get("request_id", ""),
@@ -193,24 +162,15 @@ def _painted(name: str, status: int, context: dict[str, Any]) -> str:
     try:
         if status < 500:
             return render_template(name, **context)
-    except (
-        TemplateError,
-        HouseError,
-        LookupError,
-        AttributeError,
-        TypeError,
-        ValueError,
-    ):
+    except (TemplateError, HouseError, LookupError, AttributeError, TypeError, ValueError):
         log.exception("error page failed", extra={"request_id": context["request_id"]})
     try:
         template = current_app.jinja_env.get_template(name)
         return template.render(theme=chosen_theme(), here="/", **context)
     except Exception:
-        log.exception(
-            "plain error page failed", extra={"request_id": context["request_id"]}
-        )
+        log.exception("plain error page failed", extra={"request_id": context["request_id"]})
         return str(
-            Markup(
-                "<!doctype html><title>Mailroom</title><p>{} Request {}.</p>"
-            ).format(escape(context["title"] or context["code"]), context["request_id"])
+            Markup("<!doctype html><title>Mailroom</title><p>{} Request {}.</p>").format(
+                escape(context["title"] or context["code"]), context["request_id"]
+            )
         )

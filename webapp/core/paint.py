@@ -6,7 +6,6 @@ Autoescape stays on and nothing here marks foreign text safe. The macros in `tem
 import json
 import shlex
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from wtforms.widgets import Select, TextArea
 
 from webapp.core.differences import differences, masked
 from webapp.core.states import TONES, state_tone, state_word
+from webapp.core.wording import ago, human_bytes, iso, number, span, time_text
 
 THEMES = ("light", "dark")
 THEME_COOKIE = "theme"
@@ -40,133 +40,10 @@ WHY_ICONS = {
     "doubt": "circle-help",
     "off": "circle-pause",
 }
-MONTHS = (
-    "Jan",
-    "Feb",
-    "Mar",
-    "Apr",
-    "May",
-    "Jun",
-    "Jul",
-    "Aug",
-    "Sep",
-    "Oct",
-    "Nov",
-    "Dec",
-)
 LEDGER_WHOLE, LEDGER_GAP, LEDGER_LEAST = 1000, 2, 6
-SECONDS_OF_UNIT = (
-    (86400, "day", "days"),
-    (3600, "h", "h"),
-    (60, "min", "min"),
-    (1, "s", "s"),
-)
-
-
-# ---------------------------------------------------------------- times
-
-
-def as_utc(value: datetime | date | str | None) -> datetime | None:
-    """A moment in UTC; a naive one counts as UTC, a date as its midnight, text is ISO 8601."""
-    if value is None or value == "":
-        return None
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    if not isinstance(value, datetime):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
-def iso(value: datetime | date | str | None) -> str:
-    """`2026-09-14T12:32:06Z`, for the `datetime` attribute; empty for None."""
-    moment = as_utc(value)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
-
-
-def time_text(
-    value: datetime | date | str | None, form: str = "full", now: datetime | None = None
-) -> str:
-    """A moment in words, in UTC; the script rewrites it into the reader's zone.
-
-    Forms: `full` "14 Sep 2026, 12:32 UTC" · `exact` with seconds · `time` "12:32 UTC" · `day` "14 Sep 2026" · `short` "12:32" today,
-    "14 Sep" this year, "14 Sep 2025" before (for tables, whose foot names the zone once).
-    """
-    moment = as_utc(value)
-    if moment is None:
-        return ""
-    day = f"{moment.day} {MONTHS[moment.month - 1]}"
-    if form == "short":
-        today = as_utc(now) or datetime.now(UTC)
-        if moment.date() == today.date():
-            return f"{moment:%H:%M}"
-        return day if moment.year == today.year else f"{day} {moment.year}"
-    if form == "time":
-        return f"{moment:%H:%M} UTC"
-    if form == "day":
-        return f"{day} {moment.year}"
-    return (
-        f"{day} {moment.year}, {moment:%H:%M:%S} UTC"
-        if form == "exact"
-        else f"{day} {moment.year}, {moment:%H:%M} UTC"
-    )
-
-
-def span(seconds: float | timedelta | None) -> str:
-    """A length of time in its one or two largest units: "6 min", "1 h 52 min", "3 days"; below 10 s with one decimal, below 1 s in ms."""
-    if seconds is None:
-        return ""
-    amount = (
-        seconds.total_seconds() if isinstance(seconds, timedelta) else float(seconds)
-    )
-    if amount < 1:
-        return f"{round(amount * 1000)} ms"
-    if amount < 10 and amount != int(amount):
-        return f"{amount:.1f} s"
-    rest, words = int(amount), []
-    for size, one, many in SECONDS_OF_UNIT:
-        count, rest = divmod(rest, size)
-        if count:
-            words.append(f"{count} {one if count == 1 else many}")
-        elif words:
-            break
-        if len(words) == 2 or (words and size == 86400 and count > 2):
-            break
-    return " ".join(words) or "0 s"
-
-
-def ago(value: datetime | date | str | None, now: datetime | None = None) -> str:
-    """ "4 min ago", "in 3 days", "now"; empty for None."""
-    moment = as_utc(value)
-    if moment is None:
-        return ""
-    seconds = int(((as_utc(now) or datetime.now(UTC)) - moment).total_seconds())
-    if abs(seconds) < 1:
-        return "now"
-    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(-seconds)}"
 
 
 # ---------------------------------------------------------------- amounts
-
-
-def number(value: float | None, digits: int = 0) -> str:
-    """18420 is "18,420"; None is an en dash."""
-    return "–" if value is None else f"{value:,.{digits}f}"
-
-
-def human_bytes(value: float | None) -> str:
-    """An amount of memory in steps of 1024 as mail programs count it: "512 B", "184 KB", "3.4 GB"."""
-    if value is None:
-        return "–"
-    amount = float(value)
-    for unit in ("B", "KB", "MB", "GB", "TB"):
-        if abs(amount) < 1024 or unit == "TB":
-            break
-        amount /= 1024
-    return (
-        f"{amount:,.1f} {unit}"
-        if unit != "B" and abs(amount) < 10 and f"{amount:.1f}"[-1] != "0"
-        else f"{amount:,.0f} {unit}"
-    )
 
 
 def share(part: float, whole: float) -> float:
@@ -187,13 +64,7 @@ def ledger_bars(parts: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         widths[widths.index(max(widths))] -= sum(widths) - room
     bars, x = [], 0
     for part, width in zip(shown, widths, strict=True):
-        bars.append(
-            {
-                "x": x,
-                "width": width,
-                "tone": part.get("tone") or state_tone(part["word"]),
-            }
-        )
+        bars.append({"x": x, "width": width, "tone": part.get("tone") or state_tone(part["word"])})
         x += width + LEDGER_GAP
     return bars
 
@@ -230,15 +101,9 @@ def pretty_json(value: Any) -> str:
 
 def curl_command(method: str, url: str, body: Any = None) -> str:
     """The call as a curl command that can be pasted into a POSIX shell."""
-    lines = [
-        f"curl -X {shlex.quote(method.upper())} {shlex.quote(url)}",
-        '-H "Authorization: Bearer $MAILROOM_TOKEN"',
-    ]
+    lines = [f"curl -X {shlex.quote(method.upper())} {shlex.quote(url)}", '-H "Authorization: Bearer $MAILROOM_TOKEN"']
     if body is not None:
-        lines += [
-            "-H 'Content-Type: application/json'",
-            f"-d {shlex.quote(pretty_json(body))}",
-        ]
+        lines += ["-H 'Content-Type: application/json'", f"-d {shlex.quote(pretty_json(body))}"]
     return " \\\n  ".join(lines)
 
 
@@ -254,11 +119,7 @@ def chosen_theme() -> str:
 def safe_path(target: str | None) -> str:
     """A path on this host to go back to; anything that could lead elsewhere becomes `/`."""
     target = target or "/"
-    inside = (
-        target.startswith("/")
-        and not target.startswith(("//", "/\\"))
-        and not any(ord(sign) < 33 or sign == "\\" for sign in target)
-    )
+    inside = target.startswith("/") and not target.startswith(("//", "/\\")) and not any(ord(sign) < 33 or sign == "\\" for sign in target)
     return target if inside else "/"
 
 
@@ -267,14 +128,7 @@ def choose_theme() -> Response:
     response: Response = redirect(safe_path(request.form.get("next")), 303)  # type: ignore[assignment]
     theme = request.form.get("theme", "")
     if theme in THEMES:
-        response.set_cookie(
-            THEME_COOKIE,
-            theme,
-            max_age=365 * 86400,
-            samesite="Lax",
-            secure=request.is_secure,
-            path="/",
-        )
+        response.set_cookie(THEME_COOKIE, theme, max_age=365 * 86400, samesite="Lax", secure=request.is_secure, path="/")
     else:
         response.delete_cookie(THEME_COOKIE, path="/", samesite="Lax")
     return response
@@ -298,10 +152,7 @@ class Assets:
             return f"{self.url_path}/{name}"
         known = self.stamps.get(name)
         if known is None or known[0] != changed:
-            known = self.stamps[name] = (
-                changed,
-                sha256(path.read_bytes()).hexdigest()[:10],
-            )
+            known = self.stamps[name] = (changed, sha256(path.read_bytes()).hexdigest()[:10])
         return f"{self.url_path}/{name}?v={known[1]}"
 
 
@@ -321,9 +172,7 @@ def install(app: Flask, public_url: str = "") -> None:
         state_word=state_word,
     )
     env.globals.update(
-        asset=Assets(
-            Path(app.static_folder or "static"), app.static_url_path or "/static"
-        ),
+        asset=Assets(Path(app.static_folder or "static"), app.static_url_path or "/static"),
         state_tone=state_tone,
         state_word=state_word,
         why_icons=WHY_ICONS,
@@ -336,10 +185,5 @@ def install(app: Flask, public_url: str = "") -> None:
         public_url=public_url.rstrip("/"),
         request_id=lambda: g.get("request_id", "") if has_request_context() else "",
     )
-    app.context_processor(
-        lambda: {
-            "theme": chosen_theme(),
-            "here": request.full_path.rstrip("?") if has_request_context() else "/",
-        }
-    )
+    app.context_processor(lambda: {"theme": chosen_theme(), "here": request.full_path.rstrip("?") if has_request_context() else "/"})
     app.add_url_rule("/theme", "theme", choose_theme, methods=["POST"])

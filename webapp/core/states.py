@@ -35,9 +35,7 @@ _WORDS_OF_TONE: dict[str, str] = {
         unused withdrawn disconnected declined in_trash""",
 }
 
-TONE_OF: dict[str, str] = {
-    word: tone for tone, words in _WORDS_OF_TONE.items() for word in words.split()
-}
+TONE_OF: dict[str, str] = {word: tone for tone, words in _WORDS_OF_TONE.items() for word in words.split()}
 
 #: what a person reads where the stored word is not that already; otherwise underscores become spaces
 READS: dict[str, str] = {
@@ -71,9 +69,7 @@ def key_of(word: object) -> str:
     'no_match'
     """
     text = getattr(word, "value", word)
-    return "_".join(
-        str(text).strip().lower().replace("-", " ").replace("_", " ").split()
-    )
+    return "_".join(str(text).strip().lower().replace("-", " ").replace("_", " ").split())
 
 
 def state_tone(word: object) -> str:
@@ -83,9 +79,7 @@ def state_tone(word: object) -> str:
     key = key_of(word)
     if key in TONE_OF:
         return TONE_OF[key]
-    return TONE_OF.get(
-        key_of(str(getattr(word, "value", word)).partition(",")[0]), "wait"
-    )
+    return TONE_OF.get(key_of(str(getattr(word, "value", word)).partition(",")[0]), "wait")
 
 
 def state_word(word: object) -> str:
