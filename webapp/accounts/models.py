@@ -1,0 +1,86 @@
+"""People: workspaces, users, memberships, sign-in sessions and one-time links."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from webapp.core.db import Base, Timestamps, UTCDateTime
+
+
+class Workspace(Timestamps, Base):
+    """What everything else belongs to (the seeds' account)."""
+
+    __tablename__ = "workspaces"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: shown in the switcher
+    name: Mapped[str]
+    #: choices of the workspace, by name
+    settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+
+class User(Timestamps, Base):
+    """A person who signs in."""
+
+    __tablename__ = "users"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: normalised address, unique over the installation
+    email: Mapped[str] = mapped_column(unique=True)
+    #: display name
+    name: Mapped[str] = mapped_column(default="")
+    #: Argon2id
+    password_hash: Mapped[str]
+    #: active or suspended
+    status: Mapped[str] = mapped_column(default="active")
+    #: when the password was last set
+    password_changed_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    memberships: Mapped[list["Membership"]] = relationship(back_populates="user", lazy="raise")
+
+
+class Membership(Timestamps, Base):
+    """A user's one role in a workspace."""
+
+    __tablename__ = "memberships"
+    __table_args__ = (UniqueConstraint("workspace_id", "user_id"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    #: owner, admin, agent or viewer
+    role: Mapped[str]
+    user: Mapped[User] = relationship(back_populates="memberships", lazy="joined", innerjoin=True)
+    workspace: Mapped[Workspace] = relationship(lazy="joined", innerjoin=True)
+
+
+class LoginSession(Base):
+    """One signed-in browser; ended on log-out, password change and role change."""
+
+    __tablename__ = "login_sessions"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
+    #: the workspace that the person looks at
+    workspace_id: Mapped[int | None] = mapped_column(ForeignKey("workspaces.id", ondelete="SET NULL"))
+    #: SHA-256 of the value in the cookie
+    secret_hash: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    #: refreshed at most once a minute
+    last_seen_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    ip: Mapped[str | None]
+    user_agent: Mapped[str | None]
+
+
+class OneTimeLink(Base):
+    """A link that works once: the set-up page, a password reset."""
+
+    __tablename__ = "one_time_links"
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: `setup` or `reset`
+    purpose: Mapped[str]
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"))
+    #: SHA-256 of the value in the link
+    secret_hash: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime]
+    used_at: Mapped[datetime | None]

@@ -1,0 +1,75 @@
+"""Exact totals without counting: one row per workspace and table, kept by the transaction that changes the table.
+
+A model that carries `Counted` is counted by itself (rows in the trash are not); bulk statements call `bump`.
+"""
+
+from typing import Any
+
+from sqlalchemy import UniqueConstraint, event, inspect, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from webapp.core.db import Base, db
+
+
+class Counter(Base):
+    """How many rows of one kind a workspace has."""
+
+    __tablename__ = "counters"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: whose rows
+    workspace_id: Mapped[int]
+    #: table name, with a qualifier where one table has several counts
+    name: Mapped[str]
+    #: the exact number
+    number: Mapped[int]
+
+
+class Counted:
+    """Marks a model in a workspace whose total is kept."""
+
+
+def read(workspace_id: int, name: str) -> int:
+    found = db.session.scalar(select(Counter.number).where(Counter.workspace_id == workspace_id, Counter.name == name))
+    return found or 0
+
+
+def read_many(workspace_id: int, names: list[str]) -> dict[str, int]:
+    rows = db.session.execute(select(Counter.name, Counter.number).where(Counter.workspace_id == workspace_id, Counter.name.in_(names)))
+    return {**dict.fromkeys(names, 0), **{name: number for name, number in rows}}
+
+
+def bump(workspace_id: int, name: str, by: int = 1, session: Any = None) -> None:
+    """Add to a counter within the current transaction."""
+    if not by:
+        return
+    session = session or db.session
+    insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    row = insert(Counter).values(workspace_id=workspace_id, name=name, number=by)
+    session.execute(row.on_conflict_do_update(index_elements=["workspace_id", "name"], set_={"number": Counter.number + by}))
+
+
+@event.listens_for(Session, "before_flush")
+def _count(session: Session, _context: Any, _instances: Any) -> None:
+    changes: dict[tuple[int, str], int] = {}
+
+    def note(row: Any, by: int) -> None:
+        key = (row.workspace_id, row.__tablename__)
+        changes[key] = changes.get(key, 0) + by
+
+    for row in session.new:
+        if isinstance(row, Counted) and getattr(row, "deleted_at", None) is None:
+            note(row, 1)
+    for row in session.deleted:
+        if isinstance(row, Counted) and getattr(row, "deleted_at", None) is None:
+            note(row, -1)
+    for row in session.dirty:
+        if isinstance(row, Counted) and hasattr(row, "deleted_at"):
+            history = inspect(row).attrs.deleted_at.history
+            if history.has_changes() and history.deleted:
+                was, now = history.deleted[0] is not None, row.deleted_at is not None
+                note(row, int(was) - int(now))
+    for (workspace_id, name), by in sorted(changes.items()):
+        with session.no_autoflush:
+            bump(workspace_id, name, by, session)

@@ -1,0 +1,38 @@
+"""News that travels upward: a feature below sends, features above listen, within the same transaction.
+
+The payload of each event is named here; ids only. Listeners are registered by `listeners.py` modules, opened by `features.py`.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+#: name -> payload keys, in the sender's transaction
+EVENTS: dict[str, tuple[str, ...]] = {
+    "mail_archived": ("message_id", "is_test"),
+    "mail_submitted": ("message_id",),
+    "run_finished": ("run_id",),
+    "delivery_changed": ("delivery_id", "state"),
+    "domain_verified": ("domain_id",),
+    "mailbox_deleted": ("mailbox_id",),
+    "workspace_created": ("workspace_id",),
+}
+_ears: dict[str, list[Callable[..., None]]] = {name: [] for name in EVENTS}
+
+
+def listen(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Register a listener; it gets the payload as keyword arguments."""
+
+    def register(ear: Callable[..., None]) -> Callable[..., None]:
+        if ear not in _ears[name]:
+            _ears[name].append(ear)
+        return ear
+
+    return register
+
+
+def send(name: str, **payload: Any) -> None:
+    """Tell everybody who listens; an exception of a listener rolls the sender's transaction back."""
+    if set(payload) != set(EVENTS[name]):
+        raise TypeError(f"{name} carries {EVENTS[name]}, not {tuple(payload)}")
+    for ear in _ears[name]:
+        ear(**payload)

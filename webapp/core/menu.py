@@ -1,0 +1,60 @@
+"""The sidebar: groups by the user's work, entries registered by the features that stand behind them."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import request, url_for
+
+from webapp.core.actor import Actor
+
+#: (label, icon) in the order of DESIGN section 7
+GROUPS = (
+    ("Home", "house"), ("Inbox", "inbox"), ("Automate", "workflow"), ("Send", "send"), ("People", "users"),
+    ("Set up", "sliders-horizontal"), ("Developers", "square-terminal"), ("Audit log", "scroll-text"),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Entry:
+    group: str
+    label: str
+    endpoint: str
+    scope: str | None = None
+    order: int = 100
+
+
+@dataclass
+class Group:
+    label: str
+    icon: str
+    url: str | None = None
+    current: bool = False
+    items: list[dict[str, Any]] = field(default_factory=list)
+
+
+_entries: dict[str, Entry] = {}
+
+
+def add(group: str, label: str, endpoint: str, *, scope: str | None = None, order: int = 100) -> None:
+    """Put an entry into a group. An entry with the label of its group makes the group itself a link (Home, Audit log)."""
+    _entries[endpoint] = Entry(group, label, endpoint, scope, order)
+
+
+def build(actor: Actor) -> list[Group]:
+    """The groups that this person may open, the current entry marked by the blueprint of the request."""
+    here = (request.endpoint or "").split(".")[0]
+    exact = {entry.endpoint for entry in _entries.values() if entry.endpoint == request.endpoint}
+    groups: list[Group] = []
+    for label, icon in GROUPS:
+        group = Group(label, icon)
+        for entry in sorted((e for e in _entries.values() if e.group == label), key=lambda e: e.order):
+            if entry.scope and not actor.may(entry.scope):
+                continue
+            current = entry.endpoint in exact if exact else entry.endpoint.split(".")[0] == here
+            if entry.label == label:
+                group.url, group.current = url_for(entry.endpoint), current
+            else:
+                group.items.append({"label": entry.label, "url": url_for(entry.endpoint), "current": current})
+        if group.url or group.items:
+            groups.append(group)
+    return groups

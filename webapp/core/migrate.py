@@ -1,0 +1,111 @@
+"""The schema: Alembic, driven from code, one linear history in `webapp/migrations/versions`.
+
+`python -m webapp.core.migrate TABLE…` prints the operations that create the named tables, to be put into a dated migration.
+"""
+
+import sys
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.autogenerate import render_python_code
+from alembic.config import Config
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from sqlalchemy import Connection, inspect, text
+
+from webapp.core.db import Base, UTCDateTime, db
+
+FOLDER = Path(__file__).resolve().parent.parent / "migrations"
+#: any number that no other program uses for pg_advisory_lock
+LOCK = 7_245_533_001
+
+
+@lru_cache(maxsize=1)
+def head() -> str:
+    """The newest revision that this code knows."""
+    found = ScriptDirectory(str(FOLDER)).get_current_head()
+    if found is None:
+        raise RuntimeError("no migrations found")
+    return found
+
+
+def current(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+    return found
+
+
+def is_current(app: Flask) -> bool:
+    """Whether the database has exactly the schema of this code. raises OperationalError when it cannot be asked"""
+    with app.app_context(), db.engine.connect() as connection:
+        return current(connection) == head()
+
+
+def upgrade(app: Flask, revision: str = "heads") -> bool:
+    """Bring the schema up to date; returns whether anything was done. Two machines that start at once wait for each other.
+
+    raises RuntimeError with a sentence when the database is newer than this code
+    """
+    with app.app_context(), db.engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
+            connection.commit()
+        try:
+            have = current(connection)
+            connection.rollback()
+            if have == head() and revision == "heads":
+                return False
+            if have is not None and have not in {script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions()}:
+                raise RuntimeError(f"The database has schema {have}, which is newer than this program; start the newer version again.")
+            command.upgrade(_config(connection), revision)
+            return True
+        finally:
+            connection.rollback()
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
+                connection.commit()
+
+
+def downgrade(app: Flask, revision: str) -> None:
+    """For tests: go back to a revision (`base` empties the schema)."""
+    with app.app_context(), db.engine.connect() as connection:
+        command.downgrade(_config(connection), revision)
+
+
+def _config(connection: Connection) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(FOLDER))
+    config.attributes["connection"] = connection
+    return config
+
+
+def render_item(kind: str, item: Any, _context: Any) -> str | bool:
+    """How our column types are written in a migration."""
+    if kind == "type" and isinstance(item, UTCDateTime):
+        return "UTCDateTime()"
+    return False
+
+
+def draft(*tables: str) -> str:
+    """The operations that create these tables with their indexes, as Python."""
+    steps: list[Any] = []
+    for name in tables:
+        table = Base.metadata.tables[name]
+        create = ops.CreateTableOp.from_table(table)
+        create.kw["sqlite_autoincrement"] = True
+        steps.append(create)
+        steps += [ops.CreateIndexOp.from_index(index) for index in sorted(table.indexes, key=lambda index: str(index.name))]
+    context = MigrationContext.configure(dialect_name="postgresql", opts={"target_metadata": Base.metadata})
+    return str(render_python_code(ops.UpgradeOps(ops=steps), render_item=render_item, migration_context=context))
+
+
+if __name__ == "__main__":
+    from webapp import features
+
+    features.open_models()
+    print(draft(*sys.argv[1:]))

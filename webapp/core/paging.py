@@ -1,0 +1,152 @@
+"""Lists: page numbers for what stays small, keyset cursors for what grows; sorting; totals that never count far.
+
+`Page` is what services answer for both kinds; `core.rest` and the pager macro read it.
+"""
+
+import base64
+import binascii
+import math
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import orjson
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select
+
+from webapp.core.db import db
+from webapp.core.errors import Invalid, invalid
+
+Item = TypeVar("Item")
+CAP = 1000
+DEEPEST_PAGE = 100
+
+
+@dataclass(frozen=True)
+class PageRequest:
+    """What a caller asked for. `cursor` wins over `page`; `sort_by` None is the list's own order."""
+
+    page: int = 1
+    per_page: int = 25
+    cursor: str | None = None
+    sort_by: str | None = None
+    descending: bool | None = None
+
+
+@dataclass
+class Page(Generic[Item]):
+    items: list[Item]
+    per_page: int
+    page: int | None = 1
+    total: int | None = None
+    total_is_capped: bool = False
+    has_more: bool = False
+    next_cursor: str | None = None
+    prev_cursor: str | None = None
+    #: whether the list is paged by cursor
+    keyset: bool = False
+    more: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def last_page(self) -> int | None:
+        if self.total is None:
+            return None
+        return max(1, math.ceil(self.total / self.per_page))
+
+
+def capped_count(query: Select[Any], cap: int = CAP) -> tuple[int, bool]:
+    """How many rows a query has, counted up to `cap`: (number, whether there are more)."""
+    inner = query.order_by(None).limit(cap + 1)
+    number = db.session.scalar(select(func.count()).select_from(inner.subquery())) or 0
+    return min(number, cap), number > cap
+
+
+def paginate(
+    query: Select[Any], asked: PageRequest, *, sortable: dict[str, Any], default: str, tie: Any, total: int | None = None, descending: bool = False
+) -> Page[Any]:
+    """One numbered page.
+
+    sortable   wire name -> column; `default` is one of its names; `tie` the id column that makes the order total
+    total      exact total from a counter, when there is no filter; else counted up to 1,000
+    raises     Invalid for an unknown sort_by
+    """
+    name = asked.sort_by or default
+    if name not in sortable:
+        raise invalid("sort_by", f"Cannot sort by {name!r}; choose one of {', '.join(sorted(sortable))}.")
+    backwards = descending if asked.descending is None else asked.descending
+    column = sortable[name]
+    order = (column.desc(), tie.desc()) if backwards else (column.asc(), tie.asc())
+    rows = list(db.session.execute(query.order_by(*order).limit(asked.per_page + 1).offset((asked.page - 1) * asked.per_page)).unique().scalars())
+    capped = False
+    if total is None:
+        if asked.page == 1 and len(rows) <= asked.per_page:
+            total = len(rows)
+        else:
+            total, capped = capped_count(query)
+    return Page(rows[: asked.per_page], asked.per_page, asked.page, total, capped, has_more=len(rows) > asked.per_page)
+
+
+def keyset(
+    query: Select[Any],
+    asked: PageRequest,
+    *,
+    keys: list[Any],
+    total: int | None = None,
+    count: bool = True,
+    scalars: bool = True,
+    newest_first: bool = True,
+) -> Page[Any]:
+    """One page by cursor, or by number up to page 100 for programs that insist.
+
+    keys       columns of the order, the last one unique (usually [Model.id]); all run in the same direction
+    scalars    the query selects one entity; False when it selects columns (rows come back with attributes named like keys)
+    raises     Invalid for a cursor that is not ours and for pages beyond 100
+    """
+    if asked.descending is not None and asked.cursor is None:
+        newest_first = asked.descending
+    position, newest_first = _read_cursor(asked.cursor, len(keys), newest_first)
+    bounded = query if position is None else query.where(_after(keys, position, newest_first))
+    bounded = bounded.order_by(*[key.desc() if newest_first else key.asc() for key in keys]).limit(asked.per_page + 1)
+    if position is None and asked.page > 1:
+        if asked.page > DEEPEST_PAGE:
+            raise invalid("page", f"Pages go up to {DEEPEST_PAGE}; go on with the cursor in meta.next_cursor.")
+        bounded = bounded.offset((asked.page - 1) * asked.per_page)
+    result = db.session.execute(bounded)
+    rows = list(result.scalars()) if scalars else list(result)
+    more = len(rows) > asked.per_page
+    rows = rows[: asked.per_page]
+    capped = False
+    if total is None and count:
+        if position is None and asked.page == 1 and not more:
+            total = len(rows)
+        else:
+            total, capped = capped_count(query)
+    next_cursor = _write_cursor([getattr(rows[-1], key.key) for key in keys], newest_first) if more and rows else None
+    return Page(rows, asked.per_page, asked.page if position is None else None, total, capped, more, next_cursor, keyset=True)
+
+
+def _after(keys: list[Any], position: list[Any], backwards: bool) -> ColumnElement[bool]:
+    """Row-wise comparison spelled out, so that both databases use the index."""
+    if len(keys) == 1:
+        one: ColumnElement[bool] = keys[0] < position[0] if backwards else keys[0] > position[0]
+        return one
+    first, value = keys[0], position[0]
+    rest = _after(keys[1:], position[1:], backwards)
+    return or_(first < value if backwards else first > value, and_(first == value, rest))
+
+
+def _write_cursor(position: list[Any], backwards: bool) -> str:
+    raw = orjson.dumps([backwards, *position], option=orjson.OPT_UTC_Z)
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
+
+
+def _read_cursor(cursor: str | None, size: int, backwards: bool) -> tuple[list[Any] | None, bool]:
+    if not cursor:
+        return None, backwards
+    try:
+        parts = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+        if not isinstance(parts, list) or len(parts) != size + 1 or not isinstance(parts[0], bool):
+            raise ValueError
+        if not all(isinstance(part, int) and abs(part) < 2**63 for part in parts[1:]):
+            raise ValueError
+    except (ValueError, binascii.Error, orjson.JSONDecodeError):
+        raise Invalid("This cursor is not one of ours.", fields={"cursor": ["Take it unchanged from meta.next_cursor."]}) from None
+    return parts[1:], parts[0]

@@ -1,0 +1,145 @@
+"""The doorbell: RQ jobs that say "there is something due", never what. The database is the truth.
+
+    ring("automation.drain")      after the commit: one job in its queue, however many rows are due
+    @drain("automation.drain", queue="mail", due=has_due_runs)
+    def drain_runs(until): ...    claims rows in batches until its time is up, answers whether it worked everything off
+
+A ring sets a flag in Redis for as long as a job waits, so that a thousand commits make one job. The job takes the flag away first and
+then looks, so no row is missed; a job that is lost with Redis is found again by the scheduler, which asks each `due` every second.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import redis
+from flask import current_app
+from rq import Queue
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from webapp.core.db import db
+
+log = logging.getLogger("mailroom.queue")
+QUEUES = ("mail", "webhooks", "campaigns", "imports", "default")
+BUDGET_S = 5.0
+FLAG_S = 30
+
+
+@dataclass(frozen=True)
+class Drain:
+    """One kind of background work. `work(until)` runs until `time.monotonic() >= until`; True when nothing due was left."""
+
+    name: str
+    queue: str
+    due: Callable[[], bool]
+    work: Callable[[float], bool]
+
+
+@dataclass(frozen=True)
+class Chore:
+    """Something the scheduler does itself every so often; short, and harmless when two schedulers do it."""
+
+    name: str
+    every_s: float
+    do: Callable[[], None]
+
+
+drains: dict[str, Drain] = {}
+chores: dict[str, Chore] = {}
+
+
+def drain(name: str, *, queue: str, due: Callable[[], bool]) -> Callable[[Callable[[float], bool]], Callable[[float], bool]]:
+    """Register a drain. `due` says by one indexed query whether any row waits for it now."""
+
+    def register(work: Callable[[float], bool]) -> Callable[[float], bool]:
+        drains[name] = Drain(name, queue, due, work)
+        return work
+
+    return register
+
+
+def every(seconds: float, name: str) -> Callable[[Callable[[], None]], Callable[[], None]]:
+    """Register a chore of the scheduler."""
+
+    def register(do: Callable[[], None]) -> Callable[[], None]:
+        chores[name] = Chore(name, seconds, do)
+        return do
+
+    return register
+
+
+def ring(name: str) -> None:
+    """Ring once the current transaction is committed; nothing is rung when it is rolled back."""
+    db.session.info.setdefault("rings", {})[name] = True
+
+
+@event.listens_for(Session, "after_commit")
+def _leave(session: Session) -> None:
+    if session.in_nested_transaction():
+        return
+    for name in session.info.pop("rings", {}):
+        ring_now(name)
+    for notice in session.info.pop("notices", {}).values():
+        notice()
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget(session: Session) -> None:
+    session.info.pop("rings", None)
+    session.info.pop("notices", None)
+
+
+def after_commit(key: str, do: Callable[[], None]) -> None:
+    """Call `do` once the current transaction is committed; the same key again replaces it. It must not touch the database."""
+    db.session.info.setdefault("notices", {})[key] = do
+
+
+def ring_now(name: str) -> None:
+    """Put a job into its queue unless one waits already. Redis being away is no failure: the sweep rings later."""
+    client: redis.Redis = current_app.extensions["redis"]
+    try:
+        if client.set(f"ring:{name}", "1", nx=True, ex=FLAG_S):
+            Queue(drains[name].queue, connection=client).enqueue(
+                "webapp.worker.perform", name, job_timeout=600, result_ttl=0, failure_ttl=86400
+            )
+    except redis.RedisError as error:
+        log.warning("cannot ring %s, the sweep will: %s", name, error)
+
+
+def take_flag(name: str) -> None:
+    client: redis.Redis = current_app.extensions["redis"]
+    try:
+        client.delete(f"ring:{name}")
+    except redis.RedisError as error:
+        log.warning("redis away: %s", error)
+
+
+def perform(name: str) -> bool:
+    """What a job does: take the flag away, work until the budget is used, ring again for what is left."""
+    take_flag(name)
+    finished = drains[name].work(time.monotonic() + BUDGET_S)
+    if not finished:
+        ring_now(name)
+    return finished
+
+
+def run_all(limit: int = 50) -> int:
+    """Work everything off in this process, until nothing is due; for tests and for `demo`. Returns how many rounds ran."""
+    rounds = 0
+    for _ in range(limit):
+        due = [d for d in list(drains.values()) if d.due()]
+        db.session.rollback()
+        if not due:
+            return rounds
+        for item in due:
+            item.work(time.monotonic() + BUDGET_S)
+            rounds += 1
+    return rounds
+
+
+def connection(url: str) -> Any:
+    """The Redis client of this process; no connection is opened before the first command."""
+    return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2, health_check_interval=30)

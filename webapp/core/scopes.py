@@ -1,0 +1,89 @@
+"""Every scope once: what it covers and the lowest role that may use it. Shown by the token page, the API and OpenAPI.
+
+A scope is `family:verb`; a bare family grants all of that family, `*` grants all (DESIGN section 3).
+"""
+
+from dataclasses import dataclass
+
+ROLES = ("viewer", "agent", "admin", "owner")
+
+
+@dataclass(frozen=True)
+class Scope:
+    name: str
+    role: str
+    meaning: str
+
+    @property
+    def family(self) -> str:
+        return self.name.split(":", 1)[0]
+
+
+SCOPES: dict[str, Scope] = {
+    name: Scope(name, role, meaning)
+    for name, role, meaning in (
+        ("account:read", "viewer", "See the workspace, its members and what the token itself may do"),
+        ("workspaces:write", "admin", "Change the workspace and its members"),
+        ("tokens:read", "viewer", "List tokens (never their values)"),
+        ("tokens:write", "agent", "Create, narrow, rotate and revoke tokens"),
+        ("audit:read", "admin", "Read the audit log"),
+        ("domains:read", "viewer", "List domains and their settings"),
+        ("domains:create", "admin", "Add domains"),
+        ("domains:write", "admin", "Change and verify domains"),
+        ("domains:delete", "admin", "Delete domains"),
+        ("domains:dns:read", "viewer", "See the DNS records that a domain needs"),
+        ("domains:dns:recheck", "admin", "Look the DNS records up again"),
+        ("mailboxes:read", "viewer", "List mailboxes and their settings"),
+        ("mailboxes:create", "admin", "Create mailboxes"),
+        ("mailboxes:write", "admin", "Change, pause and resume mailboxes"),
+        ("mailboxes:delete", "admin", "Delete mailboxes"),
+        ("archives:read", "viewer", "Read the mail archive of mailboxes"),
+        ("archives:write", "agent", "Delete archived mail and replay it"),
+        ("messages:read", "viewer", "Read messages"),
+        ("messages:write", "agent", "Change flags and folders of messages"),
+        ("messages:send", "agent", "Send mail as a mailbox, by API or SMTP"),
+        ("rules:read", "viewer", "List rules"),
+        ("rules:write", "admin", "Create, change and delete rules"),
+        ("actions:read", "viewer", "List actions (secrets masked)"),
+        ("actions:write", "admin", "Create, change and delete actions"),
+        ("routes:read", "viewer", "List routes"),
+        ("routes:write", "admin", "Create, change, order and delete routes"),
+        ("testmail:run", "agent", "Run test mail, replay and dry runs"),
+        ("data:read", "viewer", "Read mailbox data"),
+        ("data:write", "admin", "Write mailbox data"),
+        ("logs:read", "viewer", "Read route logs"),
+        ("deliveries:read", "viewer", "See the outgoing queue and delivery attempts"),
+        ("deliveries:write", "agent", "Retry, hold and cancel waiting deliveries"),
+        ("trash:read", "viewer", "See what lies in the trash"),
+        ("trash:write", "admin", "Restore from the trash"),
+    )
+}
+
+#: presets of the token page: name -> (label, scopes)
+PRESETS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "full": ("Full access", ("*",)),
+    "read": ("Read only", tuple(name for name, scope in SCOPES.items() if scope.role == "viewer")),
+    "send": ("Send only", ("messages:send",)),
+}
+
+
+def families() -> dict[str, list[Scope]]:
+    """Scopes by family, in the order of the table."""
+    grouped: dict[str, list[Scope]] = {}
+    for scope in SCOPES.values():
+        grouped.setdefault(scope.family, []).append(scope)
+    return grouped
+
+
+def is_known(name: str) -> bool:
+    return name == "*" or name in SCOPES or any(scope.family == name for scope in SCOPES.values())
+
+
+def covers(granted: frozenset[str], wanted: str) -> bool:
+    """Whether a set of granted scopes, with bare families and `*`, covers one wanted scope (or bare family)."""
+    return "*" in granted or wanted in granted or wanted.split(":", 1)[0] in granted
+
+
+def effective(granted: frozenset[str], role: str) -> list[str]:
+    """The scopes that a grant really gives to somebody of that role."""
+    return [s.name for s in SCOPES.values() if covers(granted, s.name) and ROLES.index(role) >= ROLES.index(s.role)]

@@ -1,0 +1,108 @@
+"""The trash: what was deleted comes back for 30 days, then it is gone.
+
+A feature registers each of its trashable tables with how a row is named, restored and purged; list, restore and the nightly purge
+are here, once.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import literal, select, union_all
+
+from webapp.core.actor import Actor
+from webapp.core.db import db, utcnow
+from webapp.core.errors import NotFound
+from webapp.core.paging import Page, PageRequest
+
+KEPT = timedelta(days=30)
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One kind of thing that can lie in the trash.
+
+    restore  (actor, row) -> None: checks that its place is free, raises Conflict else
+    purge    (row) -> None: removes it for good, with what hangs on it
+    """
+
+    kind: str
+    model: Any
+    label: Any
+    restore: Callable[[Actor, Any], None]
+    purge: Callable[[Any], None]
+    read_scope: str
+
+
+@dataclass(frozen=True)
+class Trashed:
+    kind: str
+    id: int
+    name: str
+    deleted_at: datetime
+    purged_at: datetime
+
+
+bins: dict[str, Bin] = {}
+
+
+def register(kind: str, model: Any, label: Any, restore: Callable[[Actor, Any], None], purge: Callable[[Any], None], read_scope: str) -> None:
+    """`label` is the column shown as the row's name."""
+    bins[kind] = Bin(kind, model, label, restore, purge, read_scope)
+
+
+def list_trash(actor: Actor, asked: PageRequest, kind: str | None = None) -> Page[Trashed]:
+    """What lies in the trash of the workspace, newest first; only kinds that the actor may read."""
+    chosen = [b for b in bins.values() if (kind is None or b.kind == kind) and actor.may(b.read_scope)]
+    if not chosen:
+        return Page([], asked.per_page, 1, 0)
+    parts = [
+        select(literal(b.kind).label("kind"), b.model.id, b.label.label("name"), b.model.deleted_at)
+        .where(b.model.workspace_id == actor.workspace_id, b.model.deleted_at.is_not(None), b.model.deleted_at > utcnow() - KEPT)
+        for b in chosen
+    ]  # fmt: skip
+    rows = union_all(*parts).subquery()
+    query = select(rows).order_by(rows.c.deleted_at.desc(), rows.c.id.desc())
+    found = list(db.session.execute(query.limit(asked.per_page + 1).offset((asked.page - 1) * asked.per_page)))
+    items = [Trashed(row.kind, row.id, row.name, row.deleted_at, row.deleted_at + KEPT) for row in found[: asked.per_page]]
+    return Page(items, asked.per_page, asked.page, None, has_more=len(found) > asked.per_page)
+
+
+def find_trashed(actor: Actor, kind: str, row_id: int) -> tuple[Bin, Any]:
+    """raises NotFound for kinds and rows that are not in this workspace's trash"""
+    found = bins.get(kind)
+    row = None
+    if found is not None:
+        row = db.session.scalar(
+            select(found.model).where(
+                found.model.id == row_id, found.model.workspace_id == actor.workspace_id,
+                found.model.deleted_at.is_not(None), found.model.deleted_at > utcnow() - KEPT,
+            )
+        )  # fmt: skip
+    if found is None or row is None:
+        raise NotFound(f"There is no {kind} with the id {row_id} in the trash.")
+    return found, row
+
+
+def restore(actor: Actor, kind: str, row_id: int) -> Any:
+    """Bring one row back. The caller (audit's door) records it.
+
+    raises NotFound; Conflict when its address or name is taken by now
+    """
+    found, row = find_trashed(actor, kind, row_id)
+    found.restore(actor, row)
+    row.deleted_at = None
+    db.session.flush()
+    return row
+
+
+def purge_old(limit: int = 200) -> int:
+    """Remove for good what has been in the trash for 30 days; returns how many rows went."""
+    gone = 0
+    for found in reversed(list(bins.values())):
+        for row in db.session.scalars(select(found.model).where(found.model.deleted_at < utcnow() - KEPT).limit(limit)):
+            found.purge(row)
+            gone += 1
+    db.session.flush()
+    return gone

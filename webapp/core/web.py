@@ -1,0 +1,152 @@
+"""The Flask class of the house: request ids, one commit per request, and errors as JSON or as a page.
+
+An answer below 400 commits the session; everything else rolls back. Rings and events wait for the commit (`core.queue`).
+"""
+
+import logging
+import re
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+from flask import Flask, Response, g, request
+from flask.json.provider import JSONProvider
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.routing import IntegerConverter
+
+from webapp.core import db as database
+from webapp.core import envelope, htmx, limits
+from webapp.core.client import is_secure
+from webapp.core.db import db
+from webapp.core.errors import BadRequest, Conflict, HouseError, MethodNotAllowed, NotFound, TooLarge, Unavailable, UnsupportedMedia
+
+log = logging.getLogger("mailroom.web")
+PRINTABLE = re.compile(r"[\x21-\x7e]{1,128}")
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+#: the policy of every page; foreign mail HTML is served with its own (messages)
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
+    "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+
+#: called with (error, path) after the roll-back of a refused request; the audit log listens
+refusal_hooks: list[Callable[[HouseError], None]] = []
+
+
+class RowId(IntegerConverter):
+    """Ids that fit a database integer; larger numbers are simply no address of ours (404)."""
+
+    def __init__(self, map: Any, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("max", 2**63 - 1)
+        super().__init__(map, *args, **kwargs)
+
+
+class FastJson(JSONProvider):
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        return envelope.json_bytes(obj).decode()
+
+    def loads(self, s: str | bytes, **kwargs: Any) -> Any:
+        return envelope.orjson.loads(s)
+
+
+class Mailroom(Flask):
+    json_provider_class = FastJson
+
+    def create_url_adapter(self, request: Any) -> Any:
+        return super().create_url_adapter(request)
+
+    def full_dispatch_request(self) -> Response:  # type: ignore[override]
+        response = super().full_dispatch_request()
+        try:
+            if response.status_code < 400:
+                db.session.commit()
+            else:
+                db.session.rollback()
+        except Exception as error:
+            db.session.rollback()
+            response = self.finalize_request(self._answer_failure(error))
+        return response
+
+    def _answer_failure(self, error: Exception) -> Response:
+        """A commit that failed is answered like an exception in the view: nothing of the request happened."""
+        return self.make_response(answer_error(as_house_error(error)))
+
+
+def init_app(app: Mailroom) -> None:
+    app.url_map.converters["int"] = RowId
+    app.url_map.strict_slashes = False
+    app.before_request(_begin)
+    app.after_request(_finish)
+    app.register_error_handler(HouseError, answer_error)
+    app.register_error_handler(HTTPException, lambda error: answer_error(from_http(error)))
+    app.register_error_handler(Exception, lambda error: answer_error(as_house_error(error)))
+
+
+def is_api() -> bool:
+    return request.path.startswith("/api/")
+
+
+def _begin() -> None:
+    asked = request.headers.get("X-Request-Id", "")
+    g.request_id = asked if PRINTABLE.fullmatch(asked) else f"req_{secrets.token_hex(12)}"
+    if request.method in SAFE_METHODS:
+        database.begin_reading()
+    else:
+        database.begin_writing()
+
+
+def _finish(response: Response) -> Response:
+    response.headers["X-Request-Id"] = g.get("request_id", "")
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    if not is_api():
+        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+        response.headers.setdefault("X-Frame-Options", "DENY")
+    if response.mimetype in ("text/html", "application/json"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    if is_secure(request):
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+    limits.add_headers(response)
+    return response
+
+
+def from_http(error: HTTPException) -> HouseError:
+    """A werkzeug exception in our words."""
+    if error.code == 404:
+        return NotFound(f"There is nothing at {request.path}.", hint="Check the address.")
+    if error.code == 405:
+        return MethodNotAllowed(f"{request.path} does not take {request.method}.")
+    if isinstance(error, RequestEntityTooLarge) or error.code == 413:
+        return TooLarge("The request body is larger than this server takes.")
+    if error.code == 415:
+        return UnsupportedMedia("The body has a type that this address does not take.")
+    house = HouseError if (error.code or 500) >= 500 else BadRequest
+    refusal = house(error.description or error.name)
+    if error.code and house is BadRequest:
+        refusal.status = error.code if error.code in (400, 403, 409, 422) else 400
+    return refusal
+
+
+def as_house_error(error: Exception) -> HouseError:
+    """Whatever went wrong, as an answer: races and a busy database are the caller's to repeat, the rest is a bug and logged."""
+    if isinstance(error, HouseError):
+        return error
+    if isinstance(error, IntegrityError):
+        log.info("conflict at commit: %s", error.orig, extra={"request_id": g.get("request_id")})
+        return Conflict("Something else changed the same object at the same moment; nothing was saved.")
+    if isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+        log.warning("database unavailable: %s", error.orig, extra={"request_id": g.get("request_id")})
+        return Unavailable("The database did not answer in time; nothing was saved.", retry_after_s=2)
+    log.exception("request failed", extra={"request_id": g.get("request_id")})
+    return HouseError("Something went wrong on our side; nothing was saved.")
+
+
+def answer_error(error: HouseError) -> Response:
+    db.session.rollback()
+    for hook in refusal_hooks:
+        hook(error)
+    if is_api():
+        return envelope.error_response(error)
+    return htmx.render_error(error)

@@ -1,0 +1,20 @@
+"""Tables of: messages."""
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
+from webapp.core.db import UTCDateTime
+
+revision = "20261121_0520"
+down_revision = "20261121_0510"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass

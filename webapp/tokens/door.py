@@ -1,0 +1,130 @@
+"""Recognising a token: from its text to an actor, fast, within limits of kind, time and network.
+
+Looked up by public id, compared in constant time, unknown ids compared with a dummy. A token that was found is remembered for half a
+second per process: revocation, expiry and a lost role are effective within that time.
+"""
+
+import hmac
+import time
+from dataclasses import dataclass, replace
+from datetime import datetime
+from ipaddress import ip_network
+from typing import Any
+
+from flask import g
+from sqlalchemy import select, update
+
+from webapp.accounts.models import Membership, User
+from webapp.audit import service as audit
+from webapp.audit.service import Target
+from webapp.core.actor import Actor
+from webapp.core.client import is_in
+from webapp.core.db import db, fresh_session, reading, utcnow
+from webapp.core.errors import Unauthenticated
+from webapp.tokens import format as form
+from webapp.tokens.models import ApiToken
+
+REMEMBER_S = 0.5
+USED_EVERY_S = 10.0
+_DUMMY = form.digest("no token has this value")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is remembered of a token between requests."""
+
+    actor: Actor
+    secret_hash: str
+    expires_at: datetime | None
+    revoked: bool
+    networks: tuple[Any, ...]
+    last_used: float
+    seen: float
+
+
+_known: dict[str, Known] = {}
+
+
+def forget_all() -> None:
+    """For tests, whose databases change under a living process."""
+    _known.clear()
+
+
+def authenticate(value: str, ip: str | None, client: str) -> Actor:
+    """The actor of a token value.
+
+    raises Unauthenticated: the same answer for unknown, revoked and expired ones, a refusal in the audit log for those that we know
+    """
+    kind, well_formed = form.check(value)
+    known = _recall(form.public_id(value)) if kind and well_formed else None
+    fits = hmac.compare_digest(known.secret_hash if known else _DUMMY, form.digest(value))
+    if known is None or not fits:
+        raise Unauthenticated("This token is not valid.")
+    actor = replace(known.actor, ip=ip, request_id=g.get("request_id") if g else None)
+    if known.revoked:
+        raise _refused(actor, "revoked")
+    if known.expires_at is not None and known.expires_at <= utcnow():
+        raise _refused(actor, "expired")
+    if known.networks and not is_in(ip, known.networks):
+        raise _refused(actor, "not allowed from this address")
+    if time.time() - known.last_used > USED_EVERY_S:
+        _note_use(value, known, ip, client)
+    return actor
+
+
+def _refused(actor: Actor, why: str) -> Unauthenticated:
+    db.session.rollback()
+    audit.record_refused(actor, "token.use", Target("token", actor.token_id, actor.token_name or ""), why)
+    return Unauthenticated(f"This token is {why}." if why != "not allowed from this address" else "This token is not allowed from this address.")
+
+
+def _recall(public_id: str) -> Known | None:
+    found = _known.get(public_id)
+    now = time.monotonic()
+    if found is not None and now - found.seen < REMEMBER_S:
+        return found
+    found = _load(public_id)
+    if found is None:
+        _known.pop(public_id, None)
+        return None
+    if len(_known) > 10_000:
+        _known.clear()
+    _known[public_id] = found
+    return found
+
+
+def _load(public_id: str) -> Known | None:
+    """One query, on a connection of its own so that it takes no write lock."""
+    query = (
+        select(*ApiToken.__table__.c, Membership.role, User.status)
+        .join(User, User.id == ApiToken.user_id)
+        .outerjoin(Membership, (Membership.user_id == ApiToken.user_id) & (Membership.workspace_id == ApiToken.workspace_id))
+        .where(ApiToken.public_id == public_id)
+    )
+    with reading(), db.engine.connect() as connection:
+        row = connection.execute(query).first()
+    if row is None:
+        return None
+    role: str | None = row.role
+    actor = Actor(
+        type="token", workspace_id=row.workspace_id, id=row.id, name=row.name, role=role or "viewer", scopes=frozenset(row.scopes),
+        user_id=row.user_id, token_id=row.id, token_kind=row.kind, token_name=row.name, token_last_four=row.last_four,
+        domain_ids=frozenset(row.domain_ids) if row.domain_ids else None,
+        mailbox_ids=frozenset([row.mailbox_id]) if row.mailbox_id else frozenset(row.mailbox_ids) if row.mailbox_ids else None,
+    )  # fmt: skip
+    last_used = row.last_used_at.timestamp() if row.last_used_at else 0.0
+    networks = tuple(ip_network(text) for text in row.allowed_ips or ())
+    gone = row.revoked_at is not None or role is None or row.status != "active"
+    return Known(actor, row.secret_hash, row.expires_at, gone, networks, last_used, time.monotonic())
+
+
+def _note_use(value: str, known: Known, ip: str | None, client: str) -> None:
+    """Last use, written at most every 10 s and never in the way of the request: it has its own short transaction."""
+    with fresh_session():
+        db.session.execute(
+            update(ApiToken).where(ApiToken.id == known.actor.token_id).values(
+                last_used_at=utcnow(), last_used_ip=ip, last_used_client=client[:200], updated_at=ApiToken.updated_at
+            ),
+            execution_options={"synchronize_session": False},
+        )  # fmt: skip
+    _known[form.public_id(value)] = replace(known, last_used=time.time())
