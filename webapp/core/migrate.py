@@ -101,7 +101,10 @@ def draft(*tables: str) -> str:
         steps.append(create)
         steps += [ops.CreateIndexOp.from_index(index) for index in sorted(table.indexes, key=lambda index: str(index.name))]
     context = MigrationContext.configure(dialect_name="postgresql", opts={"target_metadata": Base.metadata})
-    return str(render_python_code(ops.UpgradeOps(ops=steps), render_item=render_item, migration_context=context))
+    code = str(render_python_code(ops.UpgradeOps(ops=steps), render_item=render_item, migration_context=context))
+    return code.replace("sa.BigInteger().with_variant(sa.Integer(), 'sqlite')", "BigInt").replace(
+        "sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), 'postgresql')", "Json"
+    )
 
 
 if __name__ == "__main__":

@@ -2,9 +2,8 @@
 
 import sqlalchemy as sa
 from alembic import op
-from sqlalchemy.dialects import postgresql
 
-from webapp.core.db import UTCDateTime
+from webapp.core.db import BigInt, Json, UTCDateTime
 
 revision = "20261121_0510"
 down_revision = "20261121_0500"
