@@ -59,9 +59,15 @@
   // ---- dialogs: the slot #dialog holds at most one; it opens when swapped in and its opener gets the focus back
   let opener = null;
   const showDialogs = (within) => {
-    for (const dialog of all("dialog[open][data-modal]", within)) if (!dialog.matches(":modal")) { dialog.close(); dialog.showModal(); }
+    for (const dialog of all("dialog[open][data-modal]", within)) {
+      if (dialog.matches(":modal")) continue;
+      dialog.removeAttribute("open");                           // close() would fire its event later and empty the slot
+      dialog.showModal();
+      find("[autofocus], [aria-invalid=true], .dialog-body :is(input:not([type=hidden]), select, textarea)", dialog)?.focus();
+    }
   };
   const whenClosed = (dialog) => {
+    if (dialog.open) return;
     if (dialog.parentElement?.id === "dialog") dialog.remove();
     backToOpener();
   };
@@ -176,20 +182,20 @@
     if (goal && held.start != null) try { goal.setSelectionRange(held.start, held.end); } catch { /* not a text field */ }
     held = null;
   };
+  document.addEventListener("htmx:beforeRequest", (event) => {   // whoever presses something has read what was wrong before
+    if (event.detail.requestConfig?.triggeringEvent?.isTrusted) for (const slot of all("[data-problem]")) slot.replaceChildren();
+  });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { xhr, requestConfig } = event.detail;
     if (xhr.status >= 500) { toast(faultWords(xhr)); event.detail.shouldSwap = false; return; }
     if (xhr.status >= 400 && isFault(xhr.responseText)) {
       const dialog = requestConfig?.elt?.closest?.("dialog");
-      const slot = (dialog && (find("[data-problem]", dialog) || dialog.querySelector(".dialog-body, form")?.insertAdjacentElement("afterbegin", make("div")))) || find("#problem");
+      const slot = (dialog && (find("[data-problem]", dialog) || (find(".dialog-body", dialog) || dialog).insertAdjacentElement("afterbegin", make("div")))) || find("#problem");
       if (slot) {
         slot.dataset.problem = ""; slot.setAttribute("role", "alert");
         Object.assign(event.detail, { target: slot, swapOverride: "innerHTML", shouldSwap: true });
         setTimeout(() => slot.scrollIntoView({ block: "nearest" }), 60);
       }
-    } else if (xhr.status < 400) {
-      const slot = requestConfig?.verb !== "get" && find("#problem");
-      if (slot) slot.replaceChildren();
     }
     hold(event.detail.target);
   });

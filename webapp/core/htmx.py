@@ -71,7 +71,7 @@ def made(
     """
     if not is_fragment():
         if toast:
-            flash({"text": toast, "undo": undo} if undo else toast, tone)
+            flash({"text": toast, "undo": undo} if undo else toast, tone)  # type: ignore[arg-type]  # the session keeps mappings as well
         return vary(_see_other(go_to))
     response = make_response(render_template(fragment, **context) if fragment else "", status)
     for name in [trigger] if isinstance(trigger, str) else trigger or []:
