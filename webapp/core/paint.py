@@ -116,6 +116,11 @@ def chosen_theme() -> str:
     return theme if theme in THEMES else ""
 
 
+def _here() -> str:
+    """Where a small form such as the theme switch comes back to: the page itself, or the start after a POST."""
+    return request.full_path.rstrip("?") if has_request_context() and request.method == "GET" else "/"
+
+
 def safe_path(target: str | None) -> str:
     """A path on this host to go back to; anything that could lead elsewhere becomes `/`."""
     target = target or "/"
@@ -157,7 +162,11 @@ class Assets:
 
 
 def install(app: Flask, public_url: str = "") -> None:
-    """Register filters, globals, `theme` in every template, and POST /theme. `public_url` is the base shown in API snippets."""
+    """Register filters, globals, `theme` in every template, and POST /theme.
+
+    `public_url` is the base shown in API snippets, by default that of the settings.
+    """
+    public_url = public_url or getattr(app.config.get("SETTINGS"), "public_url", "") or ""
     env = app.jinja_env
     env.trim_blocks = env.lstrip_blocks = True
     env.filters.update(
@@ -185,5 +194,5 @@ def install(app: Flask, public_url: str = "") -> None:
         public_url=public_url.rstrip("/"),
         request_id=lambda: g.get("request_id", "") if has_request_context() else "",
     )
-    app.context_processor(lambda: {"theme": chosen_theme(), "here": request.full_path.rstrip("?") if has_request_context() else "/"})
+    app.context_processor(lambda: {"theme": chosen_theme(), "here": _here()})
     app.add_url_rule("/theme", "theme", choose_theme, methods=["POST"])

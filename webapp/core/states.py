@@ -8,31 +8,31 @@ TONES = ("ok", "busy", "wait", "warn", "bad", "doubt", "off")
 
 _WORDS_OF_TONE: dict[str, str] = {
     "ok": """
-        accepted active answered archived available clean complete completed configured confirmed connected current delivered done
-        enabled captured filed finished found healthy imported intact joined known learned live match matched mx_ok ok on open opened
-        clicked pass passed present published ready received resolved restored running_well safe saved sent set signed stored subscribed success
-        successful succeeded trusted undone up uploaded valid verified won""",
+        accepted active answered archived available clean complete completed configured confirmed connected current delivered
+        done enabled captured filed finished found healthy imported intact joined known learned live match matched mx_ok ok on
+        open opened clicked pass passed present published ready received resolved restored running_well safe saved sent set
+        signed stored subscribed success successful succeeded trusted undone up uploaded valid verified won""",
     "busy": """
         building checking connecting copying deleting erasing exporting importing in_progress leased loading moving processing
         provisioning resuming running sending started starting syncing testing uploading verifying""",
     "wait": """
         awaiting draft due empty held idle invited learning new never_used none not_checked not_started not_yet pending
-        pending_dns pending_verification planned queued scheduled sign_in_off snoozed trial unknown unread unverified waiting waiting_for_dns
-        waiting_for_answer opened_by_machine info test""",
+        pending_dns pending_verification planned queued scheduled sign_in_off snoozed trial unknown unread unverified waiting
+        waiting_for_dns waiting_for_answer opened_by_machine info test""",
     "warn": """
         attention deferred degraded delayed different expires_soon expiring greylisted limited mismatch missing missing_dns
-        must_change nearly_full neutral old outdated over_limit overdue parse_limited parse_limit partial partly past_due quarantined
-        retrying role_account slow softfail soft_bounced stale suspicious temperror throttled try_later unconfirmed unsigned warning
-        waiting_retry risky catch_all accept_all retry backing_off""",
+        must_change nearly_full neutral old outdated over_limit overdue parse_limited parse_limit partial partly past_due
+        quarantined retrying role_account slow softfail soft_bounced stale suspicious temperror throttled try_later
+        unconfirmed unsigned warning waiting_retry risky catch_all accept_all retry backing_off""",
     "bad": """
-        blocked bounced broken complained conflict dead disposable down error expired fail failed failing full hard_bounced infected invalid
-        lost malformed not_found permerror refused rejected reject spam suspended timed_out timeout unhealthy unreachable
-        untrusted wrong undeliverable payment_failed denied""",
+        blocked bounced broken complained conflict dead disposable down error expired fail failed failing full hard_bounced
+        infected invalid lost malformed not_found permerror refused rejected reject spam suspended timed_out timeout unhealthy
+        unreachable untrusted wrong undeliverable payment_failed denied""",
     "doubt": "uncertain undecided maybe",
     "off": """
-        absent absorbed archived_away cancelled canceled closed deleted disabled dropped ended false ignored inactive left muted no no_match
-        not_configured not_matched not_run off paused revoked retired skipped stopped superseded suppressed trashed unsubscribed
-        unused withdrawn disconnected declined in_trash""",
+        absent absorbed archived_away cancelled canceled closed deleted disabled dropped ended false ignored inactive left
+        muted no no_match not_configured not_matched not_run off paused revoked retired skipped stopped superseded suppressed
+        trashed unsubscribed unused withdrawn disconnected declined in_trash""",
 }
 
 TONE_OF: dict[str, str] = {word: tone for tone, words in _WORDS_OF_TONE.items() for word in words.split()}
