@@ -47,6 +47,7 @@ _ISATAP = (0x00005EFE, 0x02005EFE)  # RFC 5214 section 6.1: the interface id car
 _PRIVATE_NAME = re.compile(r"(?:.*\.)?(?:localhost|localdomain|local|internal|intranet|lan|home\.arpa|ip6-localhost|ip6-loopback)")
 _NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
 _NUMBER = re.compile(r"(?:0x[0-9a-f]*|[0-9]+)")
+_PLACE = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]*)(?::[0-9]*)?")  # urlsplit takes "[::1]evil.example" for ::1
 _KEPT = "/%:@!$&'()*+,;=~-._"  # what a path keeps unescaped, RFC 3986 section 3.3, and % so that nothing is escaped twice
 _UNWANTED = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\\]")
 
@@ -194,10 +195,12 @@ def read_url(url: str) -> Target:
         port = 443 if parts.scheme == "https" else 80
     if port == 0 or port in CLOSED_PORTS:
         raise Refused(f"Port {port} is not used for web addresses. Use 80, 443 or another port for HTTP.")
-    host_text = parts.netloc.partition("]")[0] + "]" if parts.netloc.startswith("[") else parts.netloc.partition(":")[0]
+    place = _PLACE.fullmatch(parts.netloc)
+    if place is None:
+        raise Refused("The host of the URL cannot be read. Write one such as https://hooks.example.com/mail.")
     path = quote(parts.path or "/", safe=_KEPT)
     query = f"?{quote(parts.query, safe=_KEPT + '?')}" if parts.query else ""
-    return Target(parts.scheme, read_host(host_text), port, path + query)
+    return Target(parts.scheme, read_host(place[1]), port, path + query)
 
 
 def check_url(url: str, allow: Sequence[str] = ()) -> str | None:
