@@ -1,6 +1,6 @@
 """The hash chain: how an entry is hashed, linked at the end of its transaction, and verified.
 
-    record() ──▶ session.info["audit"] ──▶ before_commit: lock head, hash, insert, move head ──▶ commit
+    enqueue() ──▶ session.info["audit"] ──▶ before_commit: lock head, hash, insert, move head ──▶ commit
 
 The link is made last, so that writers of one workspace wait for each other only for the length of a commit.
 """
@@ -30,6 +30,11 @@ def digest(values: dict[str, Any]) -> str:
     """Hex SHA-256 of an entry's columns in the fixed order of HASHED, times as UTC with microseconds."""
     row = [value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value := values[name], datetime) else value for name in HASHED]
     return hashlib.sha256(orjson.dumps(row)).hexdigest()
+
+
+def enqueue(values: dict[str, Any]) -> None:
+    """Keep the columns of one entry for the end of the current transaction."""
+    db.session.info.setdefault("audit", []).append(values)
 
 
 @event.listens_for(Session, "before_commit")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import orjson
 from sqlalchemy import Select, or_, select
 
+from webapp.audit import chain
 from webapp.audit.models import AuditEntry
 from webapp.core import secrets
 from webapp.core.actor import Actor
@@ -35,7 +36,7 @@ def record(
     """
     if before is not None and after is not None:
         before, after = changes(before, after)
-    db.session.info.setdefault("audit", []).append(
+    chain.enqueue(
         {
             "workspace_id": actor.workspace_id if workspace_id is None else workspace_id,
             "actor_type": actor.type, "actor_id": actor.id, "actor_name": actor.name,

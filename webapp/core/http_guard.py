@@ -147,8 +147,9 @@ class HttpClient:
             kind, text = "tls", f"TLS failed: {_reason(error)}."
         except OSError as error:
             kind, text = "connect", f"The connection broke while {call.doing}: {error.strerror or error}."
+        is_cut = call.is_capped or (call.status is not None and not call.is_whole)
         return HttpAnswer(
-            status=call.status, headers=call.headers, body=bytes(call.body), truncated=call.is_capped or (call.status is not None and not call.is_whole),
+            status=call.status, headers=call.headers, body=bytes(call.body), truncated=is_cut,
             seconds=time.monotonic() - started, error=text, error_kind=kind, address=call.address,
         )
 
@@ -302,8 +303,6 @@ def _read(call: _Call, sock: socket.socket, link: h11.Connection) -> None:
             return
         elif not isinstance(event, h11.InformationalResponse):
             raise _Failed("protocol", "The server closed the connection without an answer.")
-        # A server may drip for ever without making us wait: data that is already there is no reason to overstay.
-        call.deadline.left_s()
 
 
 def _receive(sock: socket.socket) -> bytes:

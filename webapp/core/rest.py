@@ -235,18 +235,30 @@ def _name(schema: Schema) -> str:
     return type(schema).__name__.removesuffix("Schema")
 
 
+_envelopes: dict[tuple[type[Schema], str, tuple[str, ...]], Schema] = {}
+
+
 def _one_schema(schema: Schema, top: tuple[str, ...]) -> Schema:
+    """The documented envelope of one object; the same one wherever the shape is the same."""
+    known = _envelopes.get((type(schema), "one", top))
+    if known is not None:
+        return known
     beside = {name: schema.fields[name] for name in top}
     members: dict[str, Any] = {
         "success": fields.Boolean(required=True), "data": fields.Nested(schema, required=True), "meta": fields.Nested(Meta, required=True),
         "_idempotency_replay_warning": fields.String(), **beside,
     }  # fmt: skip
-    return type(f"{_name(schema)}Answer", (Shape,), members)()
+    made: Schema = type(f"{_name(schema)}{''.join(name.title() for name in top)}Answer", (Shape,), members)()
+    return _envelopes.setdefault((type(schema), "one", top), made)
 
 
 def _many_schema(schema: Schema, cursor: bool) -> Schema:
+    known = _envelopes.get((type(schema), "stream" if cursor else "list", ()))
+    if known is not None:
+        return known
     members: dict[str, Any] = {
         "success": fields.Boolean(required=True), "data": fields.List(fields.Nested(schema), required=True),
         "links": fields.Nested(Links, required=True), "meta": fields.Nested(CursorMeta if cursor else PageMeta, required=True),
     }  # fmt: skip
-    return type(f"{_name(schema)}{'Stream' if cursor else 'List'}", (Shape,), members)()
+    made: Schema = type(f"{_name(schema)}{'Stream' if cursor else 'List'}", (Shape,), members)()
+    return _envelopes.setdefault((type(schema), "stream" if cursor else "list", ()), made)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from marshmallow import RAISE, Schema, ValidationError, fields, validate
+from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate
 
 MAX_ID = 2**63 - 1
 
@@ -101,6 +101,21 @@ class Choice(fields.String):
         super().__init__(validate=validate.OneOf(words, error="Choose one of: {choices}."), **kwargs)
 
 
+class Shown(fields.Nested):
+    """An object that a method of the schema makes from the whole row, documented by a shape of its own (None: any object)."""
+
+    def __init__(self, shape: type[Schema] | None, method: str, *, many: bool = False, **kwargs: Any) -> None:
+        super().__init__(shape or AnyObject, many=many, dump_only=True, **kwargs)
+        self.method = method
+
+
+class AnyObject(Schema):
+    """An object whose keys the contract does not name."""
+
+    class Meta:
+        unknown = INCLUDE
+
+
 Dump = Callable[[Any], Any]
 
 
@@ -138,6 +153,8 @@ def _value(field: Any, schema: Schema) -> Any:
     if isinstance(field, fields.Function):
         function = field.serialize_func
         return _flagged(lambda obj: function(obj), whole=True)  # type: ignore[misc]
+    if isinstance(field, Shown):
+        return _flagged(getattr(schema, field.method), whole=True)
     if isinstance(field, fields.Nested):
         dump = compile_dump(field.schema)
         return _flagged((lambda rows: [dump(row) for row in rows]) if field.many else dump, whole=False)

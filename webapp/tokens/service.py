@@ -152,6 +152,25 @@ def get_token(actor: Actor, token_id: int) -> ApiToken:
     return found
 
 
+def get_current(actor: Actor) -> ApiToken:
+    """The token that asks, whatever its scopes."""
+    found = db.session.get(ApiToken, actor.token_id) if actor.token_id else None
+    if found is None:
+        raise NotFound("This caller uses no token.")
+    return found
+
+
+def prefix(token: ApiToken) -> str:
+    """What its value begins with."""
+    return form.PREFIXES[token.kind]
+
+
+def made(token: ApiToken, value: str) -> dict[str, Any]:
+    """A fresh token for its one showing: every column, and the value."""
+    shown = {column.key: getattr(token, column.key) for column in ApiToken.__table__.c}
+    return {**shown, "status": status(token), "prefix": prefix(token), "token": value}
+
+
 def update_token(actor: Actor, token_id: int, changes: dict[str, Any]) -> ApiToken:
     """Rename or narrow a token: name, fewer scopes, an earlier end, fewer networks.
 

@@ -1,0 +1,135 @@
+"""Fixtures that every test may use. Services and pages run on SQLite and, with the same tests, on PostgreSQL.
+
+    app          the application on a fresh, migrated, empty database (parametrised: sqlite, postgres), its context pushed
+    alice bob carol eve    people: owner, agent and viewer of "Acme"; owner of "Evil Corp"; each with .actor .api .page
+    outside      fakes for HTTP, DNS and the clock
+    work_off     runs all background work until nothing is due
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.people import Person, make_people
+from tests.servers import PostgresServer, RedisServer, empty_postgres, fresh_sqlite
+from webapp import create_app
+from webapp.core import migrate, queue
+from webapp.core.db import begin_writing, db
+from webapp.core.outside import Outside
+from webapp.settings import load_settings
+from webapp.tokens import door
+
+pytest_plugins = ["tests.plugins.counts"]
+WITHOUT = set(filter(None, os.environ.get("WITHOUT", "").split(",")))
+DATABASES = [name for name in ("sqlite", "postgres") if name not in WITHOUT]
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    server = RedisServer(tmp_path_factory.mktemp("redis"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    server = PostgresServer(tmp_path_factory.mktemp("postgres"))
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def apps() -> dict[str, Any]:
+    """One application per database and process; its data is emptied before each test."""
+    return {}
+
+
+@pytest.fixture(params=DATABASES)
+def app(request: pytest.FixtureRequest, apps: dict[str, Any], redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    kind = request.param
+    if kind not in apps:
+        home = tmp_path_factory.mktemp(f"instance-{kind}")
+        url = request.getfixturevalue("postgres_server").create("mailroom") if kind == "postgres" else f"sqlite:///{home}/mailroom.sqlite"
+        settings = load_settings(
+            {
+                "MAILROOM_INSTANCE": str(home), "DATABASE_URL": url, "REDIS_URL": redis_server.url(0 if kind == "sqlite" else 1),
+                "MAILROOM_RATE_LIMITS": "off", "MAILROOM_HOSTNAME": "mail.acme.test", "MAILROOM_PUBLIC_URL": "http://localhost",
+                "MAILROOM_SECRET_KEY": "a key for tests that is long enough to be one",
+            },
+            dotenv=None,
+        )  # fmt: skip
+        apps[kind] = create_app(settings)
+        migrate.upgrade(apps[kind])
+        if kind == "sqlite":
+            fresh_sqlite(apps[kind], home, save=True)
+    application = apps[kind]
+    config, extensions = dict(application.config), dict(application.extensions)
+    begin_writing()
+    with application.app_context():
+        if kind == "sqlite":
+            fresh_sqlite(application, application.config["SETTINGS"].instance)
+        else:
+            empty_postgres()
+        application.extensions["redis"].flushdb()
+        door.forget_all()
+        yield application
+        db.session.rollback()
+        db.session.remove()
+    application.config.clear()
+    application.config.update(config)
+    application.extensions.clear()
+    application.extensions.update(extensions)
+
+
+@pytest.fixture
+def outside(app: Any) -> Outside:
+    """Fakes in place of the network: .http .dns .clock (tests/fakes.py)."""
+    from tests.fakes import fake_outside
+
+    app.extensions["outside"] = fake_outside()
+    return app.extensions["outside"]
+
+
+@pytest.fixture
+def people(app: Any) -> dict[str, Person]:
+    return make_people(app)
+
+
+@pytest.fixture
+def alice(people: dict[str, Person]) -> Person:
+    return people["alice"]
+
+
+@pytest.fixture
+def bob(people: dict[str, Person]) -> Person:
+    return people["bob"]
+
+
+@pytest.fixture
+def carol(people: dict[str, Person]) -> Person:
+    return people["carol"]
+
+
+@pytest.fixture
+def eve(people: dict[str, Person]) -> Person:
+    return people["eve"]
+
+
+@pytest.fixture
+def work_off(app: Any) -> Any:
+    """Run the drains in this process until nothing is due; returns how many rounds it took."""
+
+    def run() -> int:
+        db.session.commit()
+        begin_writing()
+        rounds = queue.run_all()
+        db.session.commit()
+        return rounds
+
+    return run

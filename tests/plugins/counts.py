@@ -1,0 +1,1 @@
+"""Counts tests per database (filled by the process helper)."""

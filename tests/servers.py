@@ -1,0 +1,127 @@
+"""Real servers for tests: a Redis and a PostgreSQL of our own in temporary folders, on sockets that nobody else uses."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import redis
+from sqlalchemy import text
+from webapp.core.db import db
+
+
+def find_program(*names: str) -> str:
+    for name in names:
+        found = shutil.which(name)
+        if found:
+            return found
+        for folder in sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True):
+            if (folder / name).exists():
+                return str(folder / name)
+    raise RuntimeError(f"{' or '.join(names)} is not installed; `make test` installs it, or leave it out with WITHOUT=…")
+
+
+def redis_program() -> str:
+    try:
+        return find_program("valkey-server", "redis-server")
+    except RuntimeError:
+        from webapp.processes.redis_server import bundled_binary
+
+        return str(bundled_binary())
+
+
+class RedisServer:
+    """One per test process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="mr-redis-"))
+        self.socket = self.folder / "s"
+        self.process = subprocess.Popen(
+            [redis_program(), "--port", "0", "--unixsocket", str(self.socket), "--save", "", "--appendonly", "no", "--dir", str(self.folder)],
+            stdout=subprocess.DEVNULL,
+        )
+        client = redis.Redis(unix_socket_path=str(self.socket))
+        wait_until(lambda: self.socket.exists() and client.ping(), "redis")
+
+    def url(self, number: int = 0) -> str:
+        return f"unix://{self.socket}?db={number}"
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(10)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class PostgresServer:
+    """One cluster per test process, without fsync; as root it runs as the user postgres."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="mr-pg-"))
+        self.prefix: list[str] = []
+        if os.geteuid() == 0:
+            shutil.chown(self.folder, "postgres")
+            self.prefix = ["runuser", "-u", "postgres", "--"]
+        data = self.folder / "data"
+        self._run(find_program("initdb"), "-D", str(data), "-U", "mailroom", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
+        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c fsync=off -c full_page_writes=off -c synchronous_commit=off"
+        options += " -c max_connections=200 -c shared_buffers=64MB"
+        self.control = find_program("pg_ctl")
+        self._run(self.control, "-D", str(data), "-o", options, "-l", str(self.folder / "log"), "-w", "start")
+        self.data = data
+
+    def _run(self, *command: str) -> None:
+        subprocess.run([*self.prefix, *command], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/")
+
+    def create(self, name: str) -> str:
+        """A new database; returns its URL."""
+        self._run(find_program("createdb"), "-h", str(self.folder), "-U", "mailroom", name)
+        return f"postgresql+psycopg://mailroom@/{name}?host={self.folder}"
+
+    def stop(self) -> None:
+        self._run(self.control, "-D", str(self.data), "-m", "immediate", "stop")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def wait_until(condition: Any, what: str, timeout_s: float = 15) -> Any:
+    """Ask again until it is true; fails with the name of what was waited for."""
+    ends = time.monotonic() + timeout_s
+    while time.monotonic() < ends:
+        try:
+            found = condition()
+            if found:
+                return found
+        except (OSError, redis.RedisError):
+            pass
+        time.sleep(0.02)
+    raise AssertionError(f"waited {timeout_s} s in vain for {what}")
+
+
+def fresh_sqlite(app: Any, home: Path, save: bool = False) -> None:
+    """Put the empty, migrated database file in place of the used one (or save it as that)."""
+    file, empty = Path(home) / "mailroom.sqlite", Path(home) / "empty.sqlite"
+    with app.app_context():
+        if save:
+            with db.engine.connect() as connection:
+                connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.session.remove()
+        db.engine.dispose()
+    if save:
+        shutil.copyfile(file, empty)
+        return
+    for leftover in (f"{file}-wal", f"{file}-shm"):
+        Path(leftover).unlink(missing_ok=True)
+    shutil.copyfile(empty, file)
+
+
+def empty_postgres() -> None:
+    """Empty every table that holds rows, ids from 1 again."""
+    db.session.remove()
+    with db.engine.begin() as connection:
+        names = connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'")).scalars()
+        probe = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in names)
+        full = [row[0] for row in connection.execute(text(probe))]
+        if full:
+            connection.execute(text(f"TRUNCATE {', '.join(full)} RESTART IDENTITY CASCADE"))

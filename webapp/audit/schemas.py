@@ -1,0 +1,78 @@
+"""Shapes of the audit log on the wire (DESIGN promise 4)."""
+
+import orjson
+from marshmallow import fields
+from webapp.audit.models import AuditEntry
+from webapp.core.shapes import Choice, DayStart, Id, Line, Shape, Shown
+
+
+class AuditActor(Shape):
+    type = fields.String(required=True)
+    id = fields.Integer(required=True, allow_none=True)
+    name = fields.String(required=True)
+
+
+class AuditToken(Shape):
+    id = fields.Integer(required=True)
+    name = fields.String(required=True, allow_none=True)
+    last_four = fields.String(required=True, allow_none=True)
+
+
+class AuditTarget(Shape):
+    type = fields.String(required=True)
+    id = fields.Integer(required=True, allow_none=True)
+    name = fields.String(required=True)
+
+
+class AuditEntrySchema(Shape):
+    id = fields.Integer(required=True)
+    at = fields.DateTime(required=True)
+    actor = Shown(AuditActor, "actor_of", required=True)
+    token = Shown(AuditToken, "token_of", required=True, allow_none=True)
+    action = fields.String(required=True)
+    target = Shown(AuditTarget, "target_of", required=True)
+    result = Choice("done", "refused", required=True)
+    reason = fields.String(required=True, allow_none=True)
+    before = Shown(None, "before_of", required=True, allow_none=True)
+    after = Shown(None, "after_of", required=True, allow_none=True)
+    ip = fields.String(required=True, allow_none=True)
+    request_id = fields.String(required=True, allow_none=True)
+    hash = fields.String(required=True)
+    previous_hash = fields.String(required=True)
+
+    def actor_of(self, entry: AuditEntry) -> dict[str, object]:
+        return {"type": entry.actor_type, "id": entry.actor_id, "name": entry.actor_name}
+
+    def token_of(self, entry: AuditEntry) -> dict[str, object] | None:
+        if entry.token_id is None:
+            return None
+        return {"id": entry.token_id, "name": entry.token_name, "last_four": entry.token_last_four}
+
+    def target_of(self, entry: AuditEntry) -> dict[str, object]:
+        return {"type": entry.target_type, "id": entry.target_id, "name": entry.target_name}
+
+    def before_of(self, entry: AuditEntry) -> object:
+        return read(entry.before)
+
+    def after_of(self, entry: AuditEntry) -> object:
+        return read(entry.after)
+
+
+def read(text: str | None) -> object:
+    """The stored canonical JSON as an object."""
+    return None if text is None else orjson.loads(text)
+
+
+class AuditQuery(Shape):
+    actor = Line(120, metadata={"description": "Part of the actor's name"})
+    actor_type = Choice("user", "token", "mailbox", "system")
+    actor_id = Id()
+    token_id = Id()
+    action = Line(80, metadata={"description": "`route.create`, or `route` for all actions on routes"})
+    target_type = Line(40)
+    target_id = Id()
+    result = Choice("done", "refused")
+    ip = Line(64)
+    request_id = Line(128)
+    after = DayStart()
+    before = DayStart(end=True)
