@@ -110,7 +110,7 @@ class Listener:
     `port` is where it listens, `accepted` how many came, `stopping` is set at the end so that endless talkers stop.
     """
 
-    def __init__(self, talk: Callable[[socket.socket, "Listener"], None], context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, talk: Callable[[socket.socket, "Listener"], object], context: ssl.SSLContext | None = None) -> None:
         self.talk = talk
         self.context = context
         self.accepted = 0
@@ -150,7 +150,7 @@ class Listener:
 
 
 @contextlib.contextmanager
-def listening(talk: Callable[[socket.socket, Listener], None], context: ssl.SSLContext | None = None) -> Iterator[Listener]:
+def listening(talk: Callable[[socket.socket, Listener], object], context: ssl.SSLContext | None = None) -> Iterator[Listener]:
     """A `Listener` for the length of a block."""
     listener = Listener(talk, context)
     try:

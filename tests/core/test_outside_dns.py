@@ -13,11 +13,11 @@ import dns.rcode
 import dns.rrset
 import pytest
 from flask import Flask
+
+from tests.fakes import FakeClock, FakeDns, FakeHttp, fake_outside
 from webapp.core import outside as module
 from webapp.core.dns import Dns
 from webapp.core.net_guard import Refused, Unresolved, resolve_allowed
-
-from tests.fakes import FakeClock, FakeDns, FakeHttp, fake_outside
 
 LONG = "v=DKIM1; k=rsa; p=" + "A" * 400
 ZONE = {
@@ -95,9 +95,12 @@ def test_records_come_back_as_text(server: Resolver, name: str, type: str, value
 
 @pytest.mark.parametrize(("name", "type", "status", "is_certain"), [
     ("gone.example.com", "A", "nxdomain", True), ("example.com", "AAAA", "no_answer", True), ("broken.example", "A", "servfail", False),
-    ("refused.example", "A", "servfail", False), ("a..b", "A", "nxdomain", True), ("x" * 64 + ".example", "A", "nxdomain", True), ("", "A", "nxdomain", True),
+    ("refused.example", "A", "servfail", False), ("a..b", "A", "nxdomain", True),
+    ("x" * 64 + ".example", "A", "nxdomain", True), ("", "A", "nxdomain", True),
 ])
-def test_c36_facts_about_a_name_and_troubles_of_a_resolver_are_told_apart(server: Resolver, name: str, type: str, status: str, is_certain: bool) -> None:
+def test_c36_facts_about_a_name_and_troubles_of_a_resolver_are_told_apart(
+    server: Resolver, name: str, type: str, status: str, is_certain: bool
+) -> None:
     answer = Dns(server.place, try_s=0.3, lifetime_s=0.8).lookup(name, type)
     assert (answer.status, answer.values, answer.is_certain) == (status, [], is_certain)
 
@@ -146,15 +149,16 @@ def test_the_application_gets_one_outside_made_from_its_settings() -> None:
 
 def test_an_outside_of_fakes_stays_when_the_application_is_made() -> None:
     app = Flask("test")
-    fake = fake_outside(http=FakeHttp(503), dns=FakeDns({("example.com", "A"): ["192.0.2.1"], ("slow.example", "A"): "timeout"}), clock=FakeClock())
+    names = FakeDns({("example.com", "A"): ["192.0.2.1"], ("slow.example", "A"): "timeout"})
+    fake = fake_outside(http=FakeHttp(503), dns=names, clock=FakeClock())
     app.extensions["outside"] = fake
     module.init_app(app, SimpleNamespace(dns=None, allow_private_targets=()))  # type: ignore[arg-type]
     with app.app_context():
         here = module.outside()
         assert here is fake
         assert [here.http.send("GET", "https://example.com/").status for _ in range(2)] == [503, 200]
-        assert [here.dns.lookup(name, type).status for name, type in (("example.com", "A"), ("example.com", "MX"), ("no.example", "A"), ("slow.example", "A"))] == [
-            "ok", "no_answer", "nxdomain", "timeout"]
+        questions = (("example.com", "A"), ("example.com", "MX"), ("no.example", "A"), ("slow.example", "A"))
+        assert [here.dns.lookup(*question).status for question in questions] == ["ok", "no_answer", "nxdomain", "timeout"]
         before = here.clock.now()
         here.clock.sleep(90)
         assert (here.clock.now() - before).total_seconds() == 90

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+
 from webapp.core.net_guard import Refused, Unresolved, check_url, is_allowed, is_public, read_url, resolve_allowed, system_lookup
 
 PRIVATE = [
@@ -35,8 +36,10 @@ def test_c66_public_addresses_pass(ip: str) -> None:
 @pytest.mark.parametrize("host", [
     "127.0.0.1", "127.0.0.1.", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::]", "[fe80::1%25eth0]", "[fe80::1%eth0]",
     "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "[2001:0:4136:e378:8000:63bf:3fff:fdd2]", "169.254.169.254", "100.64.0.1", "10.1.2.3",
-    "2130706433", "0x7f000001", "0x7F.1", "0177.0.0.1", "017700000001", "127.1", "127.0.1", "0", "0x", "1.2.3.0x4", "8.8.2056", "010.8.8.8",
-    "１２７.0.0.1", "127。0。0。1", "①②⑦.0.0.1", "localhost", "LOCALHOST.", "a.localhost", "printer.local", "metadata.google.internal", "x.INTERNAL.",
+    "2130706433", "0x7f000001", "0x7F.1", "0177.0.0.1", "017700000001", "127.1", "127.0.1", "0", "0x", "1.2.3.0x4", "8.8.2056",
+    "010.8.8.8",
+    "１２７.0.0.1", "127。0。0。1", "①②⑦.0.0.1", "localhost", "LOCALHOST.", "a.localhost",
+    "printer.local", "metadata.google.internal", "x.INTERNAL.",
     "host.docker.internal", "router.lan", "nas.home.arpa", "localhost.localdomain",
     "127.0.0.1%00.example.com", "127.0.0.1%2eexample.com", "exa mple.com", "example..com", "-example.com", "[127.0.0.1]", "[::1", "",
     "a" * 64 + ".com", "example.com\\.evil.com", "example.com\t", "example.com\n", "ex\u2028ample.com",
@@ -57,13 +60,16 @@ def test_proper_urls_pass_on_save(url: str) -> None:
 
 
 @pytest.mark.parametrize(("url", "part"), [
-    ("ftp://example.com/", "http:// or https://"), ("file:///etc/passwd", "http:// or https://"), ("gopher://example.com:70/", "http:// or https://"),
+    ("ftp://example.com/", "http:// or https://"), ("file:///etc/passwd", "http:// or https://"),
+    ("gopher://example.com:70/", "http:// or https://"),
     ("//example.com/", "http:// or https://"), ("example.com", "http:// or https://"), ("", "http:// or https://"),
     ("javascript:alert(1)", "http:// or https://"), ("https://user:secret@example.com/", "authentication fields"),
-    ("https://example.com@127.0.0.1/", "authentication fields"), ("https://example.com:25/", "Port 25"), ("https://example.com:22/", "Port 22"),
+    ("https://example.com@127.0.0.1/", "authentication fields"),
+    ("https://example.com:25/", "Port 25"), ("https://example.com:22/", "Port 22"),
     ("https://example.com:6379/", "Port 6379"), ("https://example.com:0/", "Port 0"), ("https://example.com:70000/", "cannot be read"),
     ("https://example.com:x/", "cannot be read"), ("https://example.com:80:80/", "cannot be read"), ("https:///path", "(empty)"),
-    ("https://example.com/a b", "percent-encoded"), ("https://example.com/\r\nX: y", "percent-encoded"), ("http:\\\\example.com", "percent-encoded"),
+    ("https://example.com/a b", "percent-encoded"), ("https://example.com/\r\nX: y", "percent-encoded"),
+    ("http:\\\\example.com", "percent-encoded"),
     ("https://example.com/" + "a" * 5000, "longer than"), ("http://[::1]evil.com/", "cannot be read"),
     ("http://[2606:4700::1]evil.com/", "cannot be read"), ("http://[not-an-address]/", "cannot be read"), ("http://a[2606:4700::1]/", "cannot be read"),
 ])
@@ -97,7 +103,7 @@ def test_a_url_is_read_into_its_normal_form() -> None:
 
 
 def test_c66_one_private_address_among_public_ones_refuses_the_name() -> None:
-    with pytest.raises(Refused, match="10.0.0.5"):
+    with pytest.raises(Refused, match=r"10\.0\.0\.5"):
         resolve_allowed("mixed.example", 443, (), lookup=lambda host, timeout_s: ["8.8.8.8", "10.0.0.5"])
 
 

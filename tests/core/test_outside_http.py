@@ -14,10 +14,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from webapp.core import http_guard
-from webapp.core.http_guard import HttpClient, check_headers
 
 from tests.fakes import Listener, answering, listening, read_request
+from webapp.core import http_guard
+from webapp.core.http_guard import HttpClient, check_headers
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Kind: test\r\n\r\nhello"
 LOOPBACK = ("127.0.0.0/8",)
@@ -38,7 +38,8 @@ def client() -> HttpClient:
 
 def test_a_request_goes_out_whole_and_the_answer_comes_back(client: HttpClient) -> None:
     with listening(answering(OK)) as server:
-        answer = client.send("POST", f"http://hooks.example:{server.port}/a?b=c#d", {"X-One": "grüße", "Content-Type": "application/json"}, b'{"a": 1}')
+        headers = {"X-One": "grüße", "Content-Type": "application/json"}
+        answer = client.send("POST", f"http://hooks.example:{server.port}/a?b=c#d", headers, b'{"a": 1}')
     assert (answer.status, answer.body, answer.truncated, answer.error, answer.error_kind) == (200, b"hello", False, None, None)
     assert answer.is_success
     assert answer.header("X-KIND") == "test"
@@ -83,12 +84,12 @@ def test_a_large_request_body_arrives_whole(client: HttpClient) -> None:
     assert server.heard[0].endswith(b"\r\n\r\n" + body)
 
 
-def test_an_answer_given_before_the_body_was_read_is_still_heard(client: HttpClient) -> None:
+@pytest.mark.parametrize("hangs_up", [False, True])
+def test_an_answer_given_before_the_body_was_read_is_still_heard(client: HttpClient, hangs_up: bool) -> None:
     def refuse_early(connection: socket.socket, listener: Listener) -> None:
         connection.recv(1000)
         connection.sendall(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
-        connection.shutdown(socket.SHUT_WR)
-        while connection.recv(65_536):
+        while not hangs_up and connection.recv(65_536):
             pass
 
     with listening(refuse_early) as server:
@@ -145,7 +146,7 @@ def test_c71_headers_that_never_end_are_left_at_the_deadline(client: HttpClient)
 
 
 def test_c71_a_server_that_says_nothing_and_one_that_reads_nothing_time_out(client: HttpClient) -> None:
-    with listening(lambda connection, listener: listener.stopping.wait(5) and None) as server:
+    with listening(lambda connection, listener: listener.stopping.wait(5)) as server:
         for body in (b"", b"x" * 30_000_000):
             answer = client.send("POST", f"http://hooks.example:{server.port}/", {}, body, timeout_s=0.4)
             assert (answer.status, answer.error_kind) == (None, "timeout")
@@ -189,8 +190,10 @@ def test_c71_endless_headers_and_interim_answers_are_cut(client: HttpClient, blo
     (b"", "protocol", None), (b"220 mail.example ESMTP\r\n\r\n", "protocol", None), (b"HTTP/1.1 200", "protocol", None),
     (b"HTTP/1.1 999999 What\r\n\r\n", "protocol", None), (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", "protocol", None),
     (b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello", "protocol", None),
-    (b"HTTP/1.1 200 OK\r\nBad\x00Name: x\r\n\r\n", "protocol", None), (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", "protocol", 200),
-    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "protocol", 200), (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "protocol", None),
+    (b"HTTP/1.1 200 OK\r\nBad\x00Name: x\r\n\r\n", "protocol", None),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhello", "protocol", 200),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "protocol", 200),
+    (b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "protocol", None),
 ])
 def test_c71_answers_that_are_not_http_or_break_off_are_errors(client: HttpClient, raw: bytes, kind: str, status: int | None) -> None:
     with listening(answering(raw)) as server:
@@ -216,7 +219,7 @@ def test_the_next_checked_address_is_tried_when_one_refuses() -> None:
 
 
 def test_c71_one_slow_endpoint_does_not_delay_calls_of_other_threads(client: HttpClient) -> None:
-    with listening(lambda connection, listener: listener.stopping.wait(5) and None) as slow, listening(answering(OK)) as quick:
+    with listening(lambda connection, listener: listener.stopping.wait(5)) as slow, listening(answering(OK)) as quick:
         waiting = threading.Thread(target=client.send, args=("GET", f"http://slow.example:{slow.port}/", (), b"", 1.5))
         waiting.start()
         started = time.monotonic()
@@ -265,7 +268,8 @@ def test_c66_every_attempt_is_checked_again() -> None:
 
 
 @pytest.mark.parametrize("headers", [
-    {"X-A": "a\r\nX-B: b"}, {"X-A": "a\nb"}, {"X-A": "a\rb"}, {"X-A": "a\0b"}, {"X-A": "a\u2028b"}, {"X-A": "a\x85b"}, {"X-A: x\r\nX-B": "b"},
+    {"X-A": "a\r\nX-B: b"}, {"X-A": "a\nb"}, {"X-A": "a\rb"}, {"X-A": "a\0b"}, {"X-A": "a\u2028b"}, {"X-A": "a\x85b"},
+    {"X-A: x\r\nX-B": "b"},
     {"": "x"}, {"X A": "x"}, {"X-Ä": "x"}, {"Host": "evil.example"}, {"content-length": "0"}, {"Transfer-Encoding": "chunked"},
     {"Connection": "upgrade"}, {"X-A": "\ud800"}, {"X-A": "x" * 9000},
 ])
@@ -276,7 +280,9 @@ def test_c68_headers_that_would_break_the_request_are_refused(client: HttpClient
         assert server.accepted == 0
 
 
-@pytest.mark.parametrize(("method", "path"), [("get", "/"), ("GET / HTTP/1.1\r\nX: y", "/"), ("", "/"), ("GET", "/\r\nX: y"), ("GET", "/ HTTP/1.1")])
+@pytest.mark.parametrize(("method", "path"), [
+    ("get", "/"), ("GET / HTTP/1.1\r\nX: y", "/"), ("", "/"), ("GET", "/\r\nX: y"), ("GET", "/ HTTP/1.1"),
+])
 def test_c68_a_request_line_cannot_be_broken(client: HttpClient, method: str, path: str) -> None:
     with listening(answering(OK)) as server:
         assert client.send(method, f"http://hooks.example:{server.port}{path}").error_kind == "refused"
@@ -364,7 +370,7 @@ def test_c71_an_unknown_authority_is_a_tls_error_unless_checking_is_off(client: 
 def test_c71_plain_http_behind_https_is_a_tls_error_and_a_silent_server_a_time_out(client: HttpClient) -> None:
     with listening(lambda connection, listener: connection.sendall(b"HTTP/1.1 400 Bad\r\n\r\n")) as server:
         assert client.send("GET", f"https://hooks.example:{server.port}/").error_kind == "tls"
-    with listening(lambda connection, listener: listener.stopping.wait(5) and None) as server:
+    with listening(lambda connection, listener: listener.stopping.wait(5)) as server:
         answer = client.send("GET", f"https://hooks.example:{server.port}/", timeout_s=0.4)
         assert answer.error_kind == "timeout"
         assert answer.seconds < 2
