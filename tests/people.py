@@ -70,10 +70,14 @@ class PageClient:
 
 
 def call(client: Any, method: str, path: str, **options: Any) -> Any:
-    """The test's own transaction ends first: on SQLite it would hold the write lock that the request needs."""
+    """The test's own transaction ends first: on SQLite it would hold the write lock that the request needs.
+
+    The request gets an application context of its own, as on a server: Flask would share `g` (who is signed in) with the test's.
+    """
     db.session.commit()
     try:
-        return client.open(path, method=method, **options)
+        with client.application.app_context():
+            return client.open(path, method=method, **options)
     finally:
         begin_writing()
         db.session.expire_all()
