@@ -1,0 +1,161 @@
+"""Foreign HTML made safe to show (RELIABILITY C-53, C-54). It is shown in a sandboxed frame besides; this is the inner wall.
+
+nh3 (ammonia) rebuilds the document from an allow list; what is remote is taken out and counted, unless the reader asked for it.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import nh3
+from selectolax.lexbor import LexborHTMLParser
+
+TAGS = frozenset(
+    """a abbr address article aside b bdi bdo big blockquote br caption center cite code col colgroup dd del details dfn div dl dt em
+    figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr i img ins kbd li main mark nav ol p pre q rp rt ruby s samp section small span
+    strike strong sub summary sup table tbody td tfoot th thead time tr tt u ul var wbr""".split()
+)
+GONE = frozenset({"script", "style", "title", "noscript", "template", "iframe", "object", "embed", "svg", "math", "textarea", "select", "xmp", "head"})
+ALIGNED = {"align", "valign", "width", "height", "bgcolor", "dir", "lang", "title", "style"}
+ATTRIBUTES: dict[str, set[str]] = {
+    "*": ALIGNED,
+    "a": {"href", "name"},
+    "img": {"src", "alt", "border", "hspace", "vspace"},
+    "table": {"border", "cellpadding", "cellspacing", "summary"},
+    "td": {"colspan", "rowspan", "nowrap"},
+    "th": {"colspan", "rowspan", "scope", "nowrap"},
+    "font": {"color", "face", "size"},
+    "col": {"span"},
+    "colgroup": {"span"},
+    "ol": {"start", "type"},
+    "li": {"value"},
+    "time": {"datetime"},
+}
+PROPERTIES = frozenset(
+    """background-color border border-bottom border-bottom-color border-bottom-style border-bottom-width border-collapse border-color border-left
+    border-left-color border-left-style border-left-width border-radius border-right border-right-color border-right-style border-right-width
+    border-spacing border-style border-top border-top-color border-top-style border-top-width border-width clear color direction display float font
+    font-family font-size font-style font-variant font-weight height letter-spacing line-height list-style-type margin margin-bottom margin-left
+    margin-right margin-top max-height max-width min-height min-width opacity overflow overflow-wrap padding padding-bottom padding-left
+    padding-right padding-top table-layout text-align text-decoration text-indent text-transform vertical-align visibility white-space width
+    word-break word-spacing word-wrap""".split()
+)
+UNSAFE_VALUE = re.compile(r"url\s*\(|image-set|expression|javascript:|@import|[\\<>{}]|/\*|var\s*\(|env\s*\(", re.I)
+DATA_IMAGE = re.compile(r"data:image/(?:png|gif|jpe?g|webp);base64,[A-Za-z0-9+/=\s]+", re.I)
+REMOTE_STYLE = re.compile(r"url\s*\(\s*['\"]?\s*(?:https?:)?//", re.I)
+LONGEST = 4_000_000
+BLANK = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
+
+
+@dataclass(frozen=True)
+class SafeHtml:
+    """HTML that may be put into the frame, and how many remote things were taken out of it."""
+
+    html: str
+    blocked_count: int
+
+
+def safe_html(html: str, *, remote: bool = False, cid_url: Callable[[str], str | None] | None = None) -> SafeHtml:
+    """The document's body, rebuilt from what is allowed.
+
+    remote   keep pictures from https and http addresses; else each becomes a blank and counts
+    cid_url  content id -> address of that inline picture, or None
+    """
+    blocked = 0
+
+    def attribute(tag: str, name: str, value: str) -> str | None:
+        nonlocal blocked
+        if name == "style":
+            blocked += len(REMOTE_STYLE.findall(value))
+            return safe_style(value)
+        if tag == "img" and name == "src":
+            source, was_remote = _picture(value, remote, cid_url)
+            blocked += was_remote
+            return source
+        if tag == "a" and name == "href":
+            return value if _link(value) else None
+        return value
+
+    text = html[:LONGEST]
+    blocked += _hidden_remote(text)
+    clean = nh3.clean(
+        text, tags=set(TAGS), clean_content_tags=set(GONE), attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
+        attribute_filter=attribute, strip_comments=True, link_rel="noopener noreferrer nofollow",
+        url_schemes={"http", "https", "mailto", "tel", "cid", "data"}, set_tag_attribute_values={"a": {"target": "_blank"}},
+    )  # fmt: skip
+    return SafeHtml(clean, blocked)
+
+
+def _picture(value: str, remote: bool, cid_url: Callable[[str], str | None] | None) -> tuple[str | None, int]:
+    address = value.strip()
+    lowered = address.lower()
+    if lowered.startswith("cid:"):
+        return (cid_url(address[4:]) if cid_url else None), 0
+    if lowered.startswith("data:"):
+        return (address if DATA_IMAGE.fullmatch(address) else None), 0
+    parts = _split(address)
+    if parts is not None and (parts[0] in ("http", "https") or address.startswith("//")):
+        if not remote:
+            return BLANK, 1
+        return (f"https:{address}" if address.startswith("//") else address), 0
+    return None, 0
+
+
+def _link(value: str) -> bool:
+    parts = _split(value.strip())
+    return parts is not None and parts[0] in ("http", "https", "mailto", "tel")
+
+
+def _split(address: str) -> tuple[str, str] | None:
+    try:
+        parts = urlsplit("".join(char for char in address if char > " "))
+    except ValueError:
+        return None
+    return parts.scheme.lower(), parts.netloc
+
+
+def _hidden_remote(html: str) -> int:
+    """Remote things that the allow list drops without a trace, so that the reader is told that there were some."""
+    found = re.findall(r"<(?:link|video|audio|source|track|iframe|embed|object|input)\b[^>]{0,2000}?(?:https?:)?//", html, re.I)
+    found += re.findall(r"\b(?:background|srcset|poster)\s*=\s*['\"]?\s*(?:https?:)?//", html, re.I)
+    found += re.findall(r"@import[^;]{0,200}//", html, re.I)
+    styles = re.findall(r"<style\b[^>]*>(.{0,200000}?)</style", html, re.I | re.S)
+    return len(found) + sum(len(REMOTE_STYLE.findall(style)) for style in styles)
+
+
+def safe_style(value: str) -> str | None:
+    """The declarations of a style attribute that cannot fetch, cover the page or run; None when none is left."""
+    kept = []
+    for declaration in value[:8000].split(";"):
+        name, colon, text = declaration.partition(":")
+        name, text = name.strip().lower(), text.strip()
+        if colon and name in PROPERTIES and text and not UNSAFE_VALUE.search(text):
+            kept.append(f"{name}: {text}")
+    return "; ".join(kept) or None
+
+
+# --- text of HTML ----------------------------------------------------------------------------------------
+
+BLOCKS = frozenset(
+    "address article aside blockquote br center dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section table tr ul".split()
+)
+
+
+def text_of_html(html: str) -> str:
+    """The words that a reader sees: block elements make lines, runs of blanks become one; never raises."""
+    tree = LexborHTMLParser(html[:LONGEST])
+    tree.strip_tags(["script", "style", "head", "template", "noscript", "title", "svg", "math"])
+    root = tree.body or tree.root
+    if root is None:
+        return ""
+    parts: list[str] = []
+    for node in root.traverse(include_text=True):
+        if node.tag == "-text":
+            parts.append(re.sub(r"\s+", " ", node.text_content or ""))
+        elif node.tag in BLOCKS:
+            parts.append("\n")
+        elif node.tag in ("td", "th"):
+            parts.append(" ")
+    lines = [re.sub(r"[ \t\xa0]+", " ", line).strip() for line in "".join(parts).split("\n")]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip()
