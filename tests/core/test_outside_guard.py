@@ -71,7 +71,8 @@ def test_proper_urls_pass_on_save(url: str) -> None:
     ("https://example.com/a b", "percent-encoded"), ("https://example.com/\r\nX: y", "percent-encoded"),
     ("http:\\\\example.com", "percent-encoded"),
     ("https://example.com/" + "a" * 5000, "longer than"), ("http://[::1]evil.com/", "cannot be read"),
-    ("http://[2606:4700::1]evil.com/", "cannot be read"), ("http://[not-an-address]/", "cannot be read"), ("http://a[2606:4700::1]/", "cannot be read"),
+    ("http://[2606:4700::1]evil.com/", "cannot be read"), ("http://[not-an-address]/", "cannot be read"),
+    ("http://a[2606:4700::1]/", "cannot be read"),
 ])
 def test_c66_urls_that_are_not_plain_web_addresses_are_refused(url: str, part: str) -> None:
     assert part in (check_url(url) or "no sentence")
@@ -83,7 +84,8 @@ def test_a_secret_in_a_refused_url_is_not_repeated() -> None:
 
 @pytest.mark.parametrize(("url", "allow", "is_fine"), [
     ("http://127.0.0.1:9000/", ("127.0.0.1/32",), True), ("http://127.0.0.1:9000/", ("127.0.0.0/8",), True),
-    ("http://127.0.0.1:9000/", ("10.0.0.0/8",), False), ("http://[::1]:9000/", ("::1/128",), True), ("http://[::1]:9000/", ("[::1]",), True),
+    ("http://127.0.0.1:9000/", ("10.0.0.0/8",), False), ("http://[::1]:9000/", ("::1/128",), True),
+    ("http://[::1]:9000/", ("[::1]",), True),
     ("http://127.0.0.1:6379/", ("127.0.0.1",), False), ("http://localhost:9000/", ("localhost",), True),
     ("http://localhost:9000/", ("127.0.0.0/8",), True), ("http://localhost:9000/", ("10.0.0.0/8",), False),
     ("http://hooks.internal/", ("hooks.internal",), True), ("http://other.internal/", ("hooks.internal",), False),

@@ -313,11 +313,11 @@ class Authority:
         context.load_cert_chain(file)
         return context
 
-    def _sign(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, san: str | None, days: int, is_authority: bool) -> x509.Certificate:
+    def _sign(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, san: str | None, days: int, is_ca: bool) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         builder = x509.CertificateBuilder().subject_name(subject).issuer_name(self.name).public_key(key.public_key())
         builder = builder.serial_number(x509.random_serial_number()).not_valid_before(now - datetime.timedelta(days=9))
-        builder = builder.not_valid_after(now + datetime.timedelta(days=days)).add_extension(x509.BasicConstraints(is_authority, None), True)
+        builder = builder.not_valid_after(now + datetime.timedelta(days=days)).add_extension(x509.BasicConstraints(is_ca, None), True)
         if san is not None:
             try:
                 name: x509.GeneralName = x509.IPAddress(ipaddress.ip_address(san))
