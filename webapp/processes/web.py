@@ -1,0 +1,76 @@
+"""The web server: gunicorn with threads, driven from code, over an application that is loaded already."""
+
+import logging
+import os
+import socket
+from typing import Any
+
+from flask import Flask
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
+from gunicorn.workers import gthread
+
+from webapp.processes import guard
+from webapp.settings import Settings
+
+#: seconds that requests have to end after SIGTERM
+GRACE_S = 10
+
+
+class HouseLog(Logger):
+    """gunicorn's warnings and errors go the way of all our log lines; it writes no access log."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.WARNING)
+
+
+class WebServer(BaseApplication):
+    """gunicorn for one application, on a socket that is bound already."""
+
+    def __init__(self, app: Flask, settings: Settings, listener: socket.socket) -> None:
+        self._app = app
+        self._settings = settings
+        self._listener = listener
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Our settings in gunicorn's names."""
+        settings = self._settings
+        values = {
+            "bind": f"fd://{self._listener.detach()}",
+            "worker_class": "gthread",
+            "workers": settings.web_workers,
+            "threads": settings.web_threads,
+            "graceful_timeout": GRACE_S,
+            "timeout": 60,
+            "keepalive": 5,
+            "limit_request_line": 8190,
+            "limit_request_fields": 100,
+            "limit_request_field_size": 8190,
+            "forwarded_allow_ips": ",".join(str(network) for network in settings.trusted_proxies),
+            "forwarder_headers": "",
+            "control_socket_disable": True,
+            "logger_class": HouseLog,
+            "post_fork": _after_fork,
+            # A folder in memory: the workers touch a file there once a second to show that they live.
+            "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108  # gunicorn makes an unnamed file there
+        }
+        for name, value in values.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Flask:
+        return self._app
+
+
+def serve(app: Flask, settings: Settings, listener: socket.socket) -> None:
+    """Answer requests until SIGTERM; what is under way then has `GRACE_S` seconds."""
+    WebServer(app, settings, listener).run()
+
+
+def _after_fork(arbiter: Arbiter, worker: gthread.ThreadWorker) -> None:
+    guard.tie_to_parent(arbiter.pid)
+    guard.name_process("mailroom-web")
