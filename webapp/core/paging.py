@@ -60,12 +60,21 @@ def capped_count(query: Select[Any], cap: int = CAP) -> tuple[int, bool]:
 
 
 def paginate(
-    query: Select[Any], asked: PageRequest, *, sortable: dict[str, Any], default: str, tie: Any, total: int | None = None, descending: bool = False
+    query: Select[Any],
+    asked: PageRequest,
+    *,
+    sortable: dict[str, Any],
+    default: str,
+    tie: Any,
+    total: int | None = None,
+    descending: bool = False,
+    scalars: bool = True,
 ) -> Page[Any]:
     """One numbered page.
 
     sortable   wire name -> column; `default` is one of its names; `tie` the id column that makes the order total
     total      exact total from a counter, when there is no filter; else counted up to 1,000
+    scalars    the query selects one entity; False when it selects columns, which is twice as fast for a list that is only shown
     raises     Invalid for an unknown sort_by
     """
     name = asked.sort_by or default
@@ -74,7 +83,8 @@ def paginate(
     backwards = descending if asked.descending is None else asked.descending
     column = sortable[name]
     order = (column.desc(), tie.desc()) if backwards else (column.asc(), tie.asc())
-    rows = list(db.session.execute(query.order_by(*order).limit(asked.per_page + 1).offset((asked.page - 1) * asked.per_page)).unique().scalars())
+    result = db.session.execute(query.order_by(*order).limit(asked.per_page + 1).offset((asked.page - 1) * asked.per_page))
+    rows = list(result.unique().scalars()) if scalars else list(result)
     capped = False
     if total is None:
         if asked.page == 1 and len(rows) <= asked.per_page:

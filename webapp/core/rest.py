@@ -91,6 +91,10 @@ class Blueprint(flask_smorest.Blueprint):
 
         return decorate
 
+    def arguments(self, schema: Any, **options: Any) -> Callable[[Any], Any]:
+        """As smorest's; a class is made an instance once instead of on every request."""
+        return super().arguments(schema() if isinstance(schema, type) else schema, **options)
+
     def response(self, status_code: int, schema: Any = None, *, top: tuple[str, ...] = (), **doc: Any) -> Callable[[Any], Any]:  # type: ignore[override]
         """The one-object envelope around what the view answers; a Response passes unchanged.
 
@@ -124,7 +128,7 @@ class Blueprint(flask_smorest.Blueprint):
         dump = compile_dump(instance)
         base = CursorPaging if cursor else Paging
         shape = type(f"{(query or Shape).__name__}Paged{'By' if cursor else ''}", (query, base) if query else (base,), {})
-        read = self.arguments(shape, location="query")
+        read = self.arguments(shape(), location="query")
         document = flask_smorest.Blueprint.response(self, 200, _many_schema(instance, cursor))
 
         def decorate(view: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
+from operator import attrgetter
 from typing import Any
 
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate
@@ -125,12 +126,14 @@ def compile_dump(schema: Schema) -> Dump:
     Plain fields are handed on as they are (the JSON writer knows datetimes); Nested, List, Method and Function are followed.
     """
     plan = [(name, field.attribute or name, _value(field, schema)) for name, field in schema.dump_fields.items()]
+    if len(plan) > 1 and all(value is None for _, _, value in plan):
+        return _plain(tuple(name for name, _, _ in plan), tuple(attribute for _, attribute, _ in plan))
 
     def dump(obj: Any) -> dict[str, Any]:
         is_dict = isinstance(obj, dict)
         found: dict[str, Any] = {}
         for name, attribute, value in plan:
-            if value is not None and value.whole:  # type: ignore[attr-defined]
+            if value is not None and value.whole:
                 found[name] = value(obj)
                 continue
             raw = obj.get(attribute, _MISSING) if is_dict else getattr(obj, attribute, _MISSING)
@@ -138,6 +141,18 @@ def compile_dump(schema: Schema) -> Dump:
                 continue
             found[name] = raw if value is None or raw is None else value(raw)
         return found
+
+    return dump
+
+
+def _plain(names: tuple[str, ...], attributes: tuple[str, ...]) -> Dump:
+    """A shape whose fields are all handed on as they are: one attrgetter call per object."""
+    get = attrgetter(*attributes)
+
+    def dump(obj: Any) -> dict[str, Any]:
+        if isinstance(obj, dict):
+            return {name: obj[attribute] for name, attribute in zip(names, attributes, strict=True) if attribute in obj}
+        return dict(zip(names, get(obj), strict=True))
 
     return dump
 
