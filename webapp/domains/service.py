@@ -1,0 +1,177 @@
+"""What can be done with domains: add, look up, change, delete, restore. Proving them is in `verification`."""
+
+import secrets
+from typing import Any
+
+from webapp.audit import service as audit
+from webapp.core import counters, live
+from webapp.core.actor import Actor
+from webapp.core.config import settings
+from webapp.core.db import db, utcnow
+from webapp.core.errors import Conflict, Forbidden, InUse, Invalid, invalid
+from webapp.core.paging import Page, PageRequest, paginate
+from webapp.domains.models import Domain
+from webapp.domains.residents import residents
+from webapp.domains.rows import find_domain, get_seen, seen, snapshot, target
+from webapp.domains.taken import unless_taken
+from webapp.domains.verification import verify_domain
+from webapp.mail import dkim, dns_records
+from webapp.mail.address import BadAddress, is_valid_domain, normalise
+
+__all__ = [
+    "check_name", "create_domain", "delete_domain", "find_domain", "get_domain", "list_domains", "purge_domain", "records",
+    "restore_domain", "seen", "snapshot", "target", "update_domain", "verify_domain",
+]  # fmt: skip
+
+DKIM_SELECTOR = "mailroom1"
+#: how many mailboxes a refusal names
+NAMED = 20
+SORTABLE = {
+    "id": Domain.id, "name": Domain.name, "domain": Domain.name, "status": Domain.status, "created_at": Domain.id,
+    "mailboxes_count": Domain.mailbox_count, "mailbox_count": Domain.mailbox_count, "verified_at": Domain.verified_at,
+}  # fmt: skip
+
+
+def check_name(text: str, field: str = "name") -> str:
+    """The name in ASCII, lower case, without final dot. raises Invalid about `field`"""
+    try:
+        return is_valid_domain(text.strip().removesuffix("."))
+    except BadAddress as error:
+        raise invalid(field, f"{error} Write it as in example.com.") from None
+
+
+def create_domain(actor: Actor, *, name: str, note: str | None = None) -> Domain:
+    """Add a domain, waiting for its proof, with a fresh DKIM key.
+
+    raises  Invalid about name (malformed, or somebody has it: reason `domain_already_connected`), Forbidden for a limited token
+    """
+    actor.require("domains:create")
+    if actor.domain_ids is not None or actor.mailbox_ids is not None:
+        raise Forbidden("This token is limited to certain domains or mailboxes, so it cannot add one.", code="domain_scope_forbidden")
+    clean = check_name(name)
+    holder = find_domain(clean)
+    if holder is not None:
+        raise _taken(clean, holder.workspace_id == actor.workspace_id)
+    private, public = dkim.new_key()
+    domain = Domain(
+        workspace_id=actor.workspace_id, name=clean, note=note or None, verify_token=secrets.token_hex(16),
+        dkim_selector=DKIM_SELECTOR, dkim_private=private, dkim_public=public,
+    )  # fmt: skip
+    with unless_taken("name", f"{clean} was added by somebody else at this moment."):
+        db.session.add(domain)
+    audit.record(actor, "domain.create", target(domain), after=snapshot(domain))
+    live.notify(actor.workspace_id, "domains-changed")
+    return domain
+
+
+def _taken(name: str, here: bool) -> Invalid:
+    text = f"{name} is one of your domains already." if here else f"{name} is set up in another workspace of this installation."
+    hint = "Choose another domain, or delete it where it is set up."
+    return Invalid(text, fields={"name": [text]}, hint=hint, more={"reason": "domain_already_connected"})
+
+
+def list_domains(actor: Actor, asked: PageRequest, filters: dict[str, Any] | None = None) -> Page[Domain]:
+    """Domains, newest first. filters: status, verified (bool), search (part of name or note)"""
+    actor.require("domains:read")
+    given = {name: value for name, value in (filters or {}).items() if value not in (None, "")}
+    query = seen(actor)
+    if status := given.get("status"):
+        query = query.where(Domain.status == status)
+    if (verified := given.get("verified")) is not None:
+        query = query.where(Domain.verified_at.is_not(None) if verified else Domain.verified_at.is_(None))
+    if search := given.get("search"):
+        query = query.where(Domain.name.icontains(search, autoescape=True) | Domain.note.icontains(search, autoescape=True))
+    whole = not given and actor.domain_ids is None and actor.mailbox_ids is None
+    total = counters.read(actor.workspace_id, "domains") if whole else None
+    return paginate(query, asked, sortable=SORTABLE, default="id", tie=Domain.id, total=total, descending=asked.sort_by is None)
+
+
+def get_domain(actor: Actor, domain_id: int, *, for_update: bool = False) -> Domain:
+    """raises NotFound, also for one outside the limits of the token"""
+    actor.require("domains:read")
+    return get_seen(actor, domain_id, for_update=for_update)
+
+
+def update_domain(actor: Actor, domain_id: int, changes: dict[str, Any]) -> Domain:
+    """Change note (text or None) and catch_all ({enabled, destination}).
+
+    raises  Invalid about name (it never changes) and about catch_all.destination (no mailbox of this workspace)
+    """
+    actor.require("domains:write")
+    domain = get_seen(actor, domain_id, for_update=True)
+    before = snapshot(domain)
+    if "name" in changes and check_name(changes["name"]) != domain.name:
+        raise invalid("name", "A domain keeps its name, since addresses and keys hang on it. Add the other name as a domain of its own.")
+    if "note" in changes:
+        domain.note = changes["note"] or None
+    if "catch_all" in changes:
+        _set_catch_all(domain, **(changes["catch_all"] or {"enabled": False}))
+    db.session.flush()
+    if snapshot(domain) != before:
+        audit.record(actor, "domain.update", target(domain), before=before, after=snapshot(domain))
+        live.notify(actor.workspace_id, "domains-changed")
+    return domain
+
+
+def _set_catch_all(domain: Domain, enabled: bool, destination: str | None = None) -> None:
+    if not enabled:
+        domain.catch_all_enabled, domain.catch_all_destination = False, None
+        return
+    field = "catch_all.destination"
+    if not destination:
+        raise invalid(field, "Name the mailbox that gets the mail for addresses which do not exist.")
+    try:
+        address = normalise(destination.strip())
+    except BadAddress as error:
+        raise invalid(field, str(error)) from None
+    if not residents().takes_mail(domain.workspace_id, address):
+        raise invalid(field, f"{address} is no mailbox of this workspace. Create it first, or name another.")
+    domain.catch_all_enabled, domain.catch_all_destination = True, address
+
+
+def delete_domain(actor: Actor, domain_id: int, force: bool = False) -> Domain:
+    """Put a domain into the trash; with `force` its mailboxes go along.
+
+    raises  InUse with their list while it has mailboxes
+    """
+    actor.require("domains:delete")
+    domain = get_seen(actor, domain_id, for_update=True)
+    if domain.mailbox_count and not force:
+        raise _in_use(actor, domain)
+    moment = utcnow()
+    gone = residents().take_along(actor, domain, moment) if domain.mailbox_count else 0
+    domain.deleted_at = moment
+    db.session.flush()
+    after = {"deleted_at": moment, "mailboxes_taken_along": gone}
+    audit.record(actor, "domain.delete", target(domain), before=snapshot(domain), after=after)
+    live.notify(actor.workspace_id, "domains-changed")
+    return domain
+
+
+def _in_use(actor: Actor, domain: Domain) -> InUse:
+    named = residents().some(actor, domain.id, NAMED)
+    count = domain.mailbox_count
+    names = ", ".join(one.name for one in named[:3]) + (" …" if count > 3 else "")
+    text = f"{domain.name} has {count} {'mailbox' if count == 1 else 'mailboxes'}: {names}."
+    return InUse(text, more={"used_by": [{"type": "mailbox", "id": one.id, "name": one.name} for one in named], "used_by_count": count})
+
+
+def restore_domain(actor: Actor, domain: Domain) -> None:
+    """Before a domain comes back from the trash: its name must be free; mailboxes that went with it come back too. raises Conflict"""
+    if find_domain(domain.name) is not None:
+        raise Conflict(f"{domain.name} is set up again meanwhile.", hint="Delete that one first, or keep it.")
+    if domain.deleted_at is not None:
+        residents().bring_back(actor, domain, domain.deleted_at)
+    live.notify(domain.workspace_id, "domains-changed")
+
+
+def purge_domain(domain: Domain) -> None:
+    """Remove a trashed domain for good, once nothing is left below it."""
+    if not residents().remain(domain.id):
+        db.session.delete(domain)
+
+
+def records(domain: Domain) -> list[dns_records.Record]:
+    """What the owner of the name publishes so that mail arrives and is believed."""
+    return dns_records.records_for(domain.name, settings().hostname, domain.dkim_selector, domain.dkim_public, domain.verify_token)
+

@@ -1,0 +1,76 @@
+"""Mailboxes: addresses that receive, send, or both; where all routing begins, and who logs in over SMTP."""
+
+from sqlalchemy import ForeignKey, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.core.counters import Counted
+from webapp.core.db import Base, InWorkspace, Timestamps, Trashable
+
+LIVING = text("deleted_at IS NULL")
+MEBIBYTE = 1024 * 1024
+DEFAULT_MESSAGE_BYTES = 10 * MEBIBYTE
+
+
+class Mailbox(InWorkspace, Timestamps, Trashable, Counted, Base):
+    """One address under a domain. The address is unique among the living mailboxes of the whole installation."""
+
+    __tablename__ = "mailboxes"
+    __table_args__ = (
+        Index("uq_mailboxes_email_living", "email", unique=True, sqlite_where=LIVING, postgresql_where=LIVING),
+        Index("ix_mailboxes_workspace_id_email", "workspace_id", "email"),
+        Index("ix_mailboxes_workspace_id_status_id", "workspace_id", "status", "id"),
+        Index("ix_mailboxes_domain_id_email", "domain_id", "email"),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: the domain that it belongs to
+    domain_id: Mapped[int] = mapped_column(ForeignKey("domains.id", ondelete="CASCADE"))
+    #: what stands before the @, lower case
+    local_part: Mapped[str]
+    #: the whole address in normal form
+    email: Mapped[str]
+    #: shown beside the address in mail that it sends
+    display_name: Mapped[str | None] = mapped_column(default=None)
+    #: Argon2id of the SMTP password
+    password_hash: Mapped[str]
+    #: whether it takes mail
+    can_receive: Mapped[bool] = mapped_column(default=True)
+    #: whether it may send mail
+    can_send: Mapped[bool] = mapped_column(default=True)
+    #: active or paused; a paused one neither takes nor sends mail
+    status: Mapped[str] = mapped_column(default="active")
+    #: most mails an hour, a day, and altogether; None: no limit
+    hourly_limit: Mapped[int | None] = mapped_column(default=None)
+    daily_limit: Mapped[int | None] = mapped_column(default=None)
+    total_limit: Mapped[int | None] = mapped_column(default=None)
+    #: largest mail it takes, in bytes
+    max_message_bytes: Mapped[int] = mapped_column(default=DEFAULT_MESSAGE_BYTES)
+    #: most bytes that its mail may fill; None: no limit
+    storage_limit_bytes: Mapped[int | None] = mapped_column(default=None)
+    #: whether mail stays in the archive
+    archive_enabled: Mapped[bool] = mapped_column(default=True)
+    #: days for which it stays there; None: for ever
+    archive_retention_days: Mapped[int | None] = mapped_column(default=None)
+    #: what becomes of mail that no route matched: deliver (into a folder) or archive_only
+    default_delivery: Mapped[str] = mapped_column(default="deliver")
+    #: normal, or verbose: also log routes that did not match
+    log_level: Mapped[str] = mapped_column(default="normal")
+    #: run routes on mail that fails SPF, DKIM and DMARC too (closed networks)
+    allow_unauthenticated: Mapped[bool] = mapped_column(default=False)
+    #: the system's own mailbox, which gets warnings
+    is_system: Mapped[bool] = mapped_column(default=False)
+    #: for people, at most 120 characters
+    note: Mapped[str | None] = mapped_column(default=None)
+
+    @property
+    def domain_name(self) -> str:
+        return self.email.rpartition("@")[2]
+
+    @property
+    def may_receive(self) -> bool:
+        """Whether mail for it is taken now."""
+        return self.can_receive and self.status == "active"
+
+    @property
+    def may_send(self) -> bool:
+        """Whether it may send now; a login of one that may not is refused at MAIL FROM."""
+        return self.can_send and self.status == "active"
