@@ -3,10 +3,11 @@
 from typing import Any
 
 from flask_wtf import FlaskForm
-from webapp.core.errors import HouseError
-from webapp.core.scopes import ROLES as ROLE_NAMES
 from wtforms import EmailField, PasswordField, SelectField, StringField
 from wtforms.validators import DataRequired, Length
+
+from webapp.core.errors import HouseError
+from webapp.core.scopes import ROLES as ROLE_NAMES
 
 ROLES = {
     "viewer": "reads everything except secrets and the audit log",
@@ -28,37 +29,49 @@ def add_errors(form: FlaskForm, refused: HouseError, spare: str | None = None) -
         field.errors = [*field.errors, *texts]
 
 
-class SetupForm(FlaskForm):  # type: ignore[misc]
-    name = StringField("Your name", validators=[Length(max=120)], render_kw={"autocomplete": "name"})
-    email = EmailField("E-mail address", validators=[DataRequired("Write your address.")], render_kw={"autocomplete": "username"})
-    password = PasswordField("Password", validators=[DataRequired("Choose a password.")], render_kw={"autocomplete": "new-password"})
-    workspace = StringField("Workspace", default="Main", validators=[DataRequired("Give the workspace a name."), Length(max=80)])
+class SetupForm(FlaskForm):
+    name = StringField("Your name", validators=[Length(max=120, message="At most 120 characters.")], render_kw={"autocomplete": "name"})
+    workspace = StringField(
+        "Workspace",
+        default="Main",
+        validators=[DataRequired("Give the workspace a name."), Length(max=80, message="At most 80 characters.")],
+    )
+    email = EmailField(
+        "Mail address", validators=[DataRequired("Write your address.")], render_kw={"autocomplete": "username"},
+        description="To sign in with. An address outside this server is best.",
+    )  # fmt: skip
+    password = PasswordField("Password", validators=[DataRequired("Choose a password.")], description="12 characters or more.")
 
 
-class LoginForm(FlaskForm):  # type: ignore[misc]
-    email = EmailField("E-mail address", validators=[DataRequired("Write your address.")], render_kw={"autocomplete": "username"})
+class LoginForm(FlaskForm):
+    email = EmailField("Mail address", validators=[DataRequired("Write your address.")], render_kw={"autocomplete": "username"})
     password = PasswordField("Password", validators=[DataRequired("Write your password.")], render_kw={"autocomplete": "current-password"})
 
 
-class ResetForm(FlaskForm):  # type: ignore[misc]
-    password = PasswordField("New password", validators=[DataRequired("Choose a password.")], render_kw={"autocomplete": "new-password"})
+class ResetForm(FlaskForm):
+    password = PasswordField("New password", validators=[DataRequired("Choose a password.")], description="12 characters or more.")
 
 
-class ProfileForm(FlaskForm):  # type: ignore[misc]
-    name = StringField("Name", validators=[Length(max=120)], render_kw={"autocomplete": "name"})
+class ProfileForm(FlaskForm):
+    name = StringField("Name", validators=[Length(max=120, message="At most 120 characters.")], render_kw={"autocomplete": "name"})
 
 
-class PasswordForm(FlaskForm):  # type: ignore[misc]
-    current = PasswordField("Current password", validators=[DataRequired("Write your current password.")], render_kw={"autocomplete": "current-password"})
-    new = PasswordField("New password", validators=[DataRequired("Choose a password.")], render_kw={"autocomplete": "new-password"})
+class PasswordForm(FlaskForm):
+    current = PasswordField(
+        "Current password", validators=[DataRequired("Write your current password.")], render_kw={"autocomplete": "current-password"}
+    )
+    new = PasswordField("New password", validators=[DataRequired("Choose a password.")], description="12 characters or more.")
 
 
-class WorkspaceForm(FlaskForm):  # type: ignore[misc]
-    name = StringField("Name", validators=[DataRequired("Give the workspace a name."), Length(max=80)])
+class WorkspaceForm(FlaskForm):
+    name = StringField("Name", validators=[DataRequired("Give the workspace a name."), Length(max=80, message="At most 80 characters.")])
 
 
-class MemberForm(FlaskForm):  # type: ignore[misc]
-    email = EmailField("E-mail address", validators=[DataRequired("Write the address.")])
-    name = StringField("Name", validators=[Length(max=120)])
-    role = SelectField("Role", default="agent")
-    password = PasswordField("First password", render_kw={"autocomplete": "new-password"})
+class MemberForm(FlaskForm):
+    email = EmailField("Mail address", validators=[DataRequired("Write the address.")])
+    name = StringField("Name", validators=[Length(max=120, message="At most 120 characters.")])
+    role = SelectField("Role", default="agent", validate_choice=False)
+    password = PasswordField(
+        "First password",
+        description="For somebody who has no account here yet; 12 characters or more. They change it on their account page.",
+    )

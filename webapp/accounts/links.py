@@ -3,9 +3,10 @@
 import hashlib
 import secrets
 from datetime import timedelta
+from typing import Any
 
 from flask import Flask
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 
 from webapp.accounts import passwords, service
 from webapp.accounts.models import Membership, OneTimeLink, User, Workspace
@@ -27,7 +28,11 @@ def _hash(value: str) -> str:
 
 def make(purpose: str, user_id: int | None = None) -> str:
     """A new link value; an older one for the same purpose and person stops working."""
-    db.session.execute(delete(OneTimeLink).where(OneTimeLink.purpose == purpose, OneTimeLink.user_id.is_(user_id) if user_id is None else OneTimeLink.user_id == user_id))
+    db.session.execute(
+        delete(OneTimeLink).where(
+            OneTimeLink.purpose == purpose, OneTimeLink.user_id.is_(user_id) if user_id is None else OneTimeLink.user_id == user_id
+        )
+    )
     value = secrets.token_urlsafe(24)
     now = utcnow()
     db.session.add(OneTimeLink(purpose=purpose, user_id=user_id, secret_hash=_hash(value), created_at=now, expires_at=now + LIFE[purpose]))
@@ -39,14 +44,20 @@ def find(purpose: str, value: str) -> OneTimeLink | None:
     """The link when it is valid and unused."""
     return db.session.scalar(
         select(OneTimeLink).where(
-            OneTimeLink.purpose == purpose, OneTimeLink.secret_hash == _hash(value), OneTimeLink.used_at.is_(None), OneTimeLink.expires_at > utcnow()
+            OneTimeLink.purpose == purpose,
+            OneTimeLink.secret_hash == _hash(value),
+            OneTimeLink.used_at.is_(None),
+            OneTimeLink.expires_at > utcnow(),
         )
     )
 
 
 def use(link: OneTimeLink) -> None:
-    link.used_at = utcnow()
-    db.session.flush()
+    """Use a link up. raises NotFound when somebody else used it at the same moment"""
+    used = update(OneTimeLink).where(OneTimeLink.id == link.id, OneTimeLink.used_at.is_(None)).values(used_at=utcnow())
+    result: Any = db.session.execute(used, execution_options={"synchronize_session": False})
+    if result.rowcount != 1:
+        raise NotFound("This link was used already.", hint="Sign in, or ask the operator for a new link.")
 
 
 def setup_url(app: Flask) -> str | None:
@@ -82,7 +93,9 @@ def create_user_by_cli(email: str, password: str, workspace: str | None, role: s
     passwords.check(password, about=address)
     if role not in ROLES:
         raise invalid("role", f"A role is one of {', '.join(ROLES)}.")
-    found = db.session.scalar(select(Workspace).where(Workspace.name == workspace) if workspace else select(Workspace).order_by(Workspace.id).limit(1))
+    found = db.session.scalar(
+        select(Workspace).where(Workspace.name == workspace) if workspace else select(Workspace).order_by(Workspace.id).limit(1)
+    )
     user = db.session.scalar(select(User).where(User.email == address))
     if user is not None and found is not None and service.find_membership(user.id, found.id):
         raise invalid("email", f"{address} is a member already.")
@@ -98,7 +111,9 @@ def create_user_by_cli(email: str, password: str, workspace: str | None, role: s
     if made:
         events.send("workspace_created", workspace_id=found.id)
     actor = Actor.system(found.id, "command line")
-    audit.record(actor, "user.create", Target("user", user.id, user.email), after={"email": user.email, "role": role, "workspace": found.name})
+    audit.record(
+        actor, "user.create", Target("user", user.id, user.email), after={"email": user.email, "role": role, "workspace": found.name}
+    )
     return user, found
 
 
@@ -119,5 +134,7 @@ def reset_password(value: str, password: str, ip: str | None, request_id: str | 
     if link is None or user is None:
         raise NotFound("This link was used already or is older than an hour.", hint="Ask the operator for a new one.")
     use(link)
-    service.set_password(Actor(type="user", workspace_id=0, id=user.id, user_id=user.id, name=user.email, ip=ip, request_id=request_id), user, password)
+    service.set_password(
+        Actor(type="user", workspace_id=0, id=user.id, user_id=user.id, name=user.email, ip=ip, request_id=request_id), user, password
+    )
     return user

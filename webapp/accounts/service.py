@@ -98,10 +98,11 @@ def sign_in(*, email: str, password: str, ip: str | None, request_id: str | None
     user = db.session.scalar(select(User).where(User.email == address)) if address else None
     fits = passwords.matches(user.password_hash if user else None, password)
     if user is None or not fits or user.status != "active":
+        user_id = user.id if user else None
         throttle.note_failure("sign_in", email, ip)
         db.session.rollback()
-        actor = Actor(type="user", workspace_id=0, id=user.id if user else None, name=address or email.strip()[:120], ip=ip, request_id=request_id)
-        audit.record_refused(actor, "session.create", Target("user", user.id if user else None, actor.name), "wrong address or password")
+        actor = Actor(type="user", workspace_id=0, id=user_id, name=address or email.strip()[:120], ip=ip, request_id=request_id)
+        audit.record_refused(actor, "session.create", Target("user", user_id, actor.name), "wrong address or password")
         raise Unauthenticated(BAD_SIGN_IN, hint="Check both; after five failures the way is closed for 15 minutes.")
     throttle.note_success("sign_in", email, ip)
     workspace_id = default_workspace(user.id)
@@ -249,6 +250,9 @@ def change_password(actor: Actor, *, current: str, new: str) -> None:
     throttle.guard("password", user.email, actor.ip)
     if not passwords.matches(user.password_hash, current):
         throttle.note_failure("password", user.email, actor.ip)
+        target = Target("user", user.id, user.email)
+        db.session.rollback()
+        audit.record_refused(actor, "user.password", target, "wrong current password")
         raise Invalid("The current password is wrong.", fields={"current": ["This is not the current password."]})
     set_password(actor, user, new, field="new")
 

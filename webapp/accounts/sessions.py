@@ -7,7 +7,11 @@ from datetime import timedelta
 from sqlalchemy import select, update
 
 from webapp.accounts.models import LoginSession, User
+from webapp.audit import service as audit
+from webapp.audit.service import Target
+from webapp.core.actor import Actor
 from webapp.core.db import db, utcnow
+from webapp.core.errors import NotFound
 
 LIFE = timedelta(days=14)
 IDLE = timedelta(days=7)
@@ -67,6 +71,28 @@ def end_all(user_id: int) -> int:
         execution_options={"synchronize_session": False},
     )
     return int(result.rowcount)  # type: ignore[attr-defined]
+
+
+def list_living(user_id: int) -> list[LoginSession]:
+    """The signed-in browsers of a person, last seen first."""
+    now = utcnow()
+    query = select(LoginSession).where(
+        LoginSession.user_id == user_id,
+        LoginSession.ended_at.is_(None),
+        LoginSession.expires_at > now,
+        LoginSession.last_seen_at > now - IDLE,
+    )
+    return list(db.session.scalars(query.order_by(LoginSession.last_seen_at.desc()).limit(100)))
+
+
+def end_one(actor: Actor, session_id: int) -> None:
+    """Sign one of one's own browsers out. raises NotFound for those of others"""
+    row = db.session.scalar(select(LoginSession).where(LoginSession.id == session_id, LoginSession.user_id == actor.user_id))
+    if row is None:
+        raise NotFound(f"There is no session with the id {session_id}.")
+    if row.ended_at is None:
+        row.ended_at = utcnow()
+        audit.record(actor, "session.end", Target("session", row.id, actor.name))
 
 
 def switch_workspace(value: str, workspace_id: int) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Flask, g, request
 from flask.views import MethodView
+
 from webapp.audit import service
 from webapp.audit.schemas import AuditEntrySchema, AuditQuery
 from webapp.audit.service import Target
@@ -40,7 +41,9 @@ def note_refusal(error: HouseError) -> None:
     actor: Actor | None = g.get("actor")
     if actor is not None and isinstance(error, Forbidden):
         noun = (request.endpoint or "request").split(".")[-1]
-        service.record_refused(actor, f"{noun.lower()}.{request.method.lower()}", Target("request", None, f"{request.method} {request.path}"), error.message)
+        service.record_refused(
+            actor, f"{noun.lower()}.{request.method.lower()}", Target("request", None, f"{request.method} {request.path}"), error.message
+        )
 
 
 def init_app(app: Flask) -> None:

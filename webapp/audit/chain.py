@@ -28,7 +28,9 @@ HASHED = (
 
 def digest(values: dict[str, Any]) -> str:
     """Hex SHA-256 of an entry's columns in the fixed order of HASHED, times as UTC with microseconds."""
-    row = [value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value := values[name], datetime) else value for name in HASHED]
+    row = [
+        value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ") if isinstance(value := values[name], datetime) else value for name in HASHED
+    ]
     return hashlib.sha256(orjson.dumps(row)).hexdigest()
 
 
@@ -63,9 +65,9 @@ def _append(session: Session, workspace_id: int, entries: list[dict[str, Any]]) 
     start = {"workspace_id": workspace_id, "count": 0, "last_id": 0, "hash": GENESIS}
     session.execute(dialect_insert(AuditHead).values(start).on_conflict_do_nothing(index_elements=["workspace_id"]))
     head = session.execute(
-        select(AuditHead.count, AuditHead.hash).where(AuditHead.workspace_id == workspace_id).with_for_update()
+        select(AuditHead.count.label("number"), AuditHead.hash).where(AuditHead.workspace_id == workspace_id).with_for_update()
     ).one()
-    position, previous, last_id = head.count, head.hash, 0
+    position, previous, last_id = head.number, head.hash, 0
     for values in entries:
         position += 1
         values.update(position=position, at=utcnow(), previous_hash=previous)
@@ -91,15 +93,21 @@ class Report:
 
 def verify(workspace_id: int) -> Report:
     """Walk one chain from its first entry to its head and name the first row that is not as it was written."""
-    head = db.session.execute(select(AuditHead.count, AuditHead.last_id, AuditHead.hash).where(AuditHead.workspace_id == workspace_id)).first()
+    head = db.session.execute(
+        select(AuditHead.count.label("number"), AuditHead.last_id, AuditHead.hash).where(AuditHead.workspace_id == workspace_id)
+    ).first()
     expected, previous, last_id = 1, GENESIS, 0
     for row in _rows(workspace_id):
         problem = None
         if row.position != expected:
-            problem = f"entry {expected} of the chain is missing" if row.position > expected else f"position {row.position} stands twice or out of order"
+            problem = (
+                f"entry {expected} of the chain is missing"
+                if row.position > expected
+                else f"position {row.position} stands twice or out of order"
+            )
         elif row.previous_hash != previous:
             problem = "it does not follow from the entry before"
-        elif digest(row._mapping) != row.hash:  # type: ignore[arg-type]
+        elif digest(dict(row._mapping)) != row.hash:
             problem = "its content was changed after it was written"
         if problem:
             return Report(workspace_id, expected - 1, False, row.id, expected, problem)
@@ -107,8 +115,10 @@ def verify(workspace_id: int) -> Report:
     count = expected - 1
     if head is None:
         return Report(workspace_id, count, count == 0, None, None, None if count == 0 else "the head of the chain is missing")
-    if head.count > count:
-        return Report(workspace_id, count, False, None, expected, f"the last {head.count - count} entries are missing, from position {expected} on")
+    if head.number > count:
+        return Report(
+            workspace_id, count, False, None, expected, f"the last {head.number - count} entries are missing, from position {expected} on"
+        )
     if head.hash != previous or head.last_id != last_id:
         return Report(workspace_id, count, False, last_id, count, "the head of the chain does not belong to this entry")
     return Report(workspace_id, count, True)

@@ -5,6 +5,7 @@ from datetime import datetime
 from sqlalchemy import Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from webapp.audit import words
 from webapp.core.db import Base
 
 
@@ -55,6 +56,30 @@ class AuditEntry(Base):
     #: hex SHA-256 of the entry before, and of this one including that
     previous_hash: Mapped[str]
     hash: Mapped[str]
+
+    # How a feed paints it (macro `activity`).
+
+    @property
+    def actor(self) -> str:
+        if self.actor_type == "token":
+            return f"Token {self.actor_name}"
+        return self.actor_name if self.actor_type != "system" else f"System, {self.actor_name}"
+
+    @property
+    def verb(self) -> str:
+        return words.sentence(self.action, self.target_type, self.result == "refused")[0]
+
+    @property
+    def target(self) -> str:
+        return self.target_name if words.sentence(self.action, self.target_type, self.result == "refused")[1] else ""
+
+    @property
+    def url(self) -> str:
+        return f"/audit/{self.id}"
+
+    @property
+    def state(self) -> str:
+        return "refused" if self.result == "refused" else ""
 
 
 class AuditHead(Base):

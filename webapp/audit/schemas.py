@@ -2,6 +2,7 @@
 
 import orjson
 from marshmallow import fields
+
 from webapp.audit.models import AuditEntry
 from webapp.core.shapes import Choice, DayStart, Id, Line, Shape, Shown
 

@@ -95,8 +95,8 @@ def _filtered(query: Select[Any], filters: dict[str, Any]) -> Select[Any]:
             query = query.where(getattr(AuditEntry, name) == filters[name])
     if action := filters.get("action"):
         query = query.where(or_(AuditEntry.action == action, AuditEntry.action.startswith(f"{action}.", autoescape=True)))
-    if name := filters.get("actor"):
-        query = query.where(AuditEntry.actor_name.icontains(name, autoescape=True))
+    if part := filters.get("actor"):
+        query = query.where(AuditEntry.actor_name.icontains(part, autoescape=True))
     after: datetime | None = filters.get("after")
     before: datetime | None = filters.get("before")
     if after is not None:
@@ -118,7 +118,16 @@ def story_of(actor: Actor, target_type: str, target_id: int, limit: int = 20) ->
     """The newest entries about one object, for its page; empty for somebody who may not read the log."""
     if not actor.may("audit:read"):
         return []
-    query = select(AuditEntry).where(
-        AuditEntry.workspace_id == actor.workspace_id, AuditEntry.target_type == target_type, AuditEntry.target_id == target_id
-    )
+    return latest(actor, target_type, target_id, limit)
+
+
+def latest(actor: Actor, target_type: str | None = None, target_id: int | None = None, limit: int = 8) -> list[AuditEntry]:
+    """The newest entries of the workspace, or those about one kind of thing; empty for somebody who may not read the log."""
+    if not actor.may("audit:read"):
+        return []
+    query = select(AuditEntry).where(AuditEntry.workspace_id == actor.workspace_id)
+    if target_type is not None:
+        query = query.where(AuditEntry.target_type == target_type)
+    if target_id is not None:
+        query = query.where(AuditEntry.target_id == target_id)
     return list(db.session.scalars(query.order_by(AuditEntry.id.desc()).limit(limit)))

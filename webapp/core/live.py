@@ -1,7 +1,8 @@
 """Live pages: server-sent events that say *what changed*, never content. The page then asks for its fragment again.
 
     notify(workspace_id, "messages-changed")    leaves after the commit, through Redis pub/sub
-    GET /events                                 session, same origin; at most half of the request threads, else 503
+    GET /events                                 session, same origin; at most half of the request threads, else 204 (the word of
+                                                server-sent events for "no stream", which no browser logs as an error)
 
 A page that gets no stream asks every 5 s instead.
 """
@@ -18,7 +19,7 @@ from flask import Blueprint, Response, current_app, request, stream_with_context
 from webapp.core import queue
 from webapp.core.access import current_actor, needs
 from webapp.core.db import db
-from webapp.core.errors import Forbidden, Unavailable
+from webapp.core.errors import Forbidden
 
 blp = Blueprint("live", __name__)
 LIFE_S = 300.0
@@ -56,7 +57,7 @@ def events() -> Response:
         raise Forbidden("Live updates are for pages of this server only.")
     with _lock:
         if _open >= max(1, current_app.config["SETTINGS"].web_threads // 2):
-            raise Unavailable("All live streams are taken; ask again every 5 s.", retry_after_s=5)
+            return _no_stream()
         _open += 1
     client: redis.Redis = current_app.extensions["redis"]
     hub = client.pubsub(ignore_subscribe_messages=True)
@@ -64,12 +65,17 @@ def events() -> Response:
         hub.subscribe(channel(actor.workspace_id))
     except redis.RedisError:
         _release(hub)
-        raise Unavailable("Live updates are away for the moment.", retry_after_s=5) from None
+        return _no_stream()
     db.session.rollback()
     response = Response(stream_with_context(_stream(hub)), mimetype="text/event-stream")
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
+
+
+def _no_stream() -> Response:
+    """All streams are taken or Redis is away: the page asks every 5 s instead."""
+    return Response(status=204, headers={"Retry-After": "5", "Cache-Control": "no-store"})
 
 
 def _stream(hub: Any) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The sidebar: groups by the user's work, entries registered by the features that stand behind them."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from flask import request, url_for
@@ -40,11 +40,11 @@ def add(group: str, label: str, endpoint: str, *, scope: str | None = None, orde
     _entries[endpoint] = Entry(group, label, endpoint, scope, order)
 
 
-def build(actor: Actor) -> list[Group]:
-    """The groups that this person may open, the current entry marked by the blueprint of the request."""
+def build(actor: Actor) -> list[dict[str, Any]]:
+    """The groups that this person may open, as base.html reads them; the current entry is marked by the blueprint of the request."""
     here = (request.endpoint or "").split(".")[0]
     exact = {entry.endpoint for entry in _entries.values() if entry.endpoint == request.endpoint}
-    groups: list[Group] = []
+    groups: list[dict[str, Any]] = []
     for label, icon in GROUPS:
         group = Group(label, icon)
         for entry in sorted((e for e in _entries.values() if e.group == label), key=lambda e: e.order):
@@ -56,5 +56,5 @@ def build(actor: Actor) -> list[Group]:
             else:
                 group.items.append({"label": entry.label, "url": url_for(entry.endpoint), "current": current})
         if group.url or group.items:
-            groups.append(group)
+            groups.append(asdict(group))
     return groups

@@ -1,0 +1,161 @@
+"""The way in and out: set-up, sign-in, reset, sign-out; and who the signed-in person of a request is (Flask-Login)."""
+
+from typing import Any
+
+from flask import Blueprint, flash, g, redirect, request, session, url_for
+from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
+
+from webapp.accounts import forms, frame, links, service, sessions
+from webapp.accounts.models import LoginSession, User
+from webapp.audit import service as audit
+from webapp.audit.service import Target
+from webapp.core import heartbeat
+from webapp.core.actor import Actor
+from webapp.core.client import client_ip
+from webapp.core.config import settings
+from webapp.core.db import db, fresh_session, utcnow
+from webapp.core.errors import Invalid, NotFound, TooMany, Unauthenticated
+from webapp.core.htmx import render
+from webapp.core.paint import safe_path
+
+bp = Blueprint("accounts", __name__)
+manager = LoginManager()
+SEEN_EVERY_S = 60
+
+
+class SignedInUser(UserMixin):
+    """What Flask-Login carries: the value of the session, never the user's id, so that an ended row signs out."""
+
+    def __init__(self, value: str, row: LoginSession, user: User) -> None:
+        self.value, self.row, self.user = value, row, user
+
+    def get_id(self) -> str:
+        return self.value
+
+
+@manager.user_loader
+def load_user(value: str) -> SignedInUser | None:
+    found = sessions.find(value)
+    return SignedInUser(value, *found) if found else None
+
+
+def session_actor() -> Actor | None:
+    """The signed-in person in the workspace that their session points at."""
+    if not current_user.is_authenticated:
+        return None
+    user, row = current_user.user, current_user.row
+    g.user = user
+    member = service.find_membership(user.id, row.workspace_id or service.default_workspace(user.id))
+    if member is None:
+        member = service.find_membership(user.id, service.default_workspace(user.id))
+    g.membership = member
+    if request.method == "GET" and (utcnow() - row.last_seen_at).total_seconds() > SEEN_EVERY_S:
+        with fresh_session():
+            sessions.touch(row.id)
+    ip, request_id = client_ip(request), g.get("request_id")
+    if member is None:
+        return service.actor_for(user, 0, "viewer", ip, request_id)
+    return service.actor_for(user, member.workspace_id, member.role, ip, request_id)
+
+
+def begin_session(user: User, workspace_id: int) -> None:
+    """Sign the browser in with a fresh session (C-62: nothing that was planted before survives)."""
+    session.clear()
+    value = sessions.start(user, workspace_id, client_ip(request), request.user_agent.string)
+    found = sessions.find(value)
+    if found is None:
+        raise Unauthenticated("The session could not be started.")
+    login_user(SignedInUser(value, *found))
+    session.permanent = True
+
+
+@bp.route("/setup", methods=["GET", "POST"])
+def setup() -> Any:
+    """The one-time page that makes the first owner."""
+    link = links.find("setup", request.args.get("key", ""))
+    if service.has_owner():
+        return render("accounts/setup_over.html", done=True)
+    if link is None:
+        return render("accounts/setup_over.html", status=404 if request.args.get("key") else 200, done=False)
+    form = forms.SetupForm()
+    if form.validate_on_submit():
+        try:
+            links.use(link)
+            made = service.set_up(
+                name=form.name.data or "", email=form.email.data or "", password=form.password.data or "",
+                workspace=form.workspace.data or "", ip=client_ip(request), request_id=g.request_id,
+            )  # fmt: skip
+            begin_session(made.user, made.workspace_id)
+            return redirect("/", 303)
+        except Invalid as refused:
+            db.session.rollback()
+            forms.add_errors(form, refused)
+    return render("accounts/setup.html", status=422 if form.errors else 200, form=form, link=link, running=running())
+
+
+def running() -> dict[str, Any]:
+    """What the set-up page says about this installation: the parts that reported in, ports, where data lies."""
+    known, there = settings(), heartbeat.parts()
+    return {
+        "parts": len(there) + 2 if there is not None else None,  # web answers and Redis does, else nobody would be counted
+        "smtp": f"{known.smtp_host}:{known.smtp_port}, submission {known.submission_port}",
+        "captured": frame.way_out() == "capture",
+        "database": "SQLite" if known.is_sqlite else "PostgreSQL",
+        "instance": str(known.instance),
+    }
+
+
+@bp.route("/login", methods=["GET", "POST"])
+def login() -> Any:
+    """Sign in with address and password."""
+    if current_user.is_authenticated:
+        return redirect(safe_path(request.args.get("next")), 303)
+    form = forms.LoginForm()
+    status = 200
+    if form.validate_on_submit():
+        try:
+            entered = service.sign_in(
+                email=form.email.data or "", password=form.password.data or "", ip=client_ip(request), request_id=g.request_id
+            )
+            begin_session(entered.user, entered.workspace_id)
+            return redirect(safe_path(request.args.get("next")), 303)
+        except (Unauthenticated, TooMany) as refused:
+            db.session.rollback()
+            status = 422 if isinstance(refused, Unauthenticated) else 429
+            form.password.errors = [f"{refused.message} {refused.hint}" if status == 422 else refused.message]
+    elif form.errors:
+        status = 422
+    return render("accounts/login.html", status=status, form=form, open_setup=not service.has_owner())
+
+
+@bp.post("/logout")
+def logout() -> Any:
+    """End this browser's session."""
+    if current_user.is_authenticated:
+        actor = session_actor()
+        sessions.end(current_user.value)
+        if actor is not None:
+            audit.record(actor, "session.end", Target("user", actor.user_id, actor.name))
+    logout_user()
+    session.clear()
+    return redirect(url_for("accounts.login"), 303)
+
+
+@bp.route("/reset", methods=["GET", "POST"])
+def reset() -> Any:
+    """Set a new password with a one-time link."""
+    key = request.args.get("key", "")
+    form = forms.ResetForm()
+    if links.find("reset", key) is None:
+        raise NotFound(
+            "This link was used already or is older than an hour.", hint="Ask the operator for a new one: python app.py user reset EMAIL."
+        )
+    if form.validate_on_submit():
+        try:
+            links.reset_password(key, form.password.data or "", client_ip(request), g.request_id)
+            flash("The password is set. Sign in with it.", "ok")
+            return redirect(url_for("accounts.login"), 303)
+        except Invalid as refused:
+            db.session.rollback()
+            forms.add_errors(form, refused)
+    return render("accounts/reset.html", status=422 if form.errors else 200, form=form)

@@ -1,0 +1,32 @@
+"""An audit entry in words: who, did what, to what; for feeds on object pages and the home page."""
+
+#: verb of an action -> how it reads in a sentence
+DONE = {
+    "create": "created", "update": "changed", "delete": "deleted", "restore": "restored", "revoke": "revoked", "rotate": "rotated",
+    "pause": "paused", "resume": "resumed", "verify": "verified", "purge": "removed for good", "send": "sent", "retry": "retried",
+    "hold": "held", "release": "released", "cancel": "cancelled", "reorder": "reordered", "replay": "replayed", "run": "ran",
+    "test": "tested", "enable": "enabled", "disable": "disabled", "read": "read", "use": "used", "set": "set", "suspend": "suspended",
+    "unset": "removed",
+}  # fmt: skip
+#: actions that read better as a whole; the second says whether the target is named after it
+WHOLE = {
+    "session.create": ("signed in", False),
+    "session.end": ("signed out", False),
+    "user.password": ("set a new password for", True),
+    "user.reset": ("made a password link for", True),
+    "member.create": ("added member", True),
+    "member.update": ("changed the role of", True),
+    "member.delete": ("removed member", True),
+    "mailbox.password": ("set a new password for", True),
+}
+
+
+def sentence(action: str, target_type: str, refused: bool) -> tuple[str, bool]:
+    """(what was done, whether the target's name follows it): `("created token", True)`; refused ones read "tried to …"."""
+    if refused:
+        return f"was refused {action}", True
+    if action in WHOLE:
+        return WHOLE[action]
+    noun, _, verb = action.rpartition(".")
+    thing = (noun or target_type).replace(".", " ").replace("_", " ")
+    return f"{DONE.get(verb, verb.replace('_', ' '))} {thing}", True
