@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, LargeBinary, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.core.db import Base, Timestamps, Trashable, utcnow
+from webapp.core.db import Base, Timestamps, utcnow
 from webapp.core.leases import Leased
 
 DIRECTIONS = ("received", "sent")
@@ -49,7 +49,7 @@ class RawMessage(Base):
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
-class Message(Timestamps, Trashable, Leased, Base):
+class Message(Timestamps, Leased, Base):
     """One copy of a mail: in a mailbox, or (mailbox NULL) a mail of the system itself."""
 
     __tablename__ = "messages"
@@ -103,8 +103,10 @@ class Message(Timestamps, Trashable, Leased, Base):
     #: the first words of the text, for lists
     preview: Mapped[str] = mapped_column(default="")
     #: `INBOX`; NULL: in the archive only, or not filed yet
-    folder: Mapped[str | None]
-    seen: Mapped[bool] = mapped_column(default=False)
+    folder: Mapped[str | None] = mapped_column(active_history=True)
+    seen: Mapped[bool] = mapped_column(default=False, active_history=True)
+    #: see `core.trash`; written out so that `totals` always knows what it was before
+    deleted_at: Mapped[datetime | None] = mapped_column(default=None, active_history=True)
     #: failed authentication; runs no route until it is released
     quarantined: Mapped[bool] = mapped_column(default=False)
     #: outcome of SPF, DKIM and DMARC; NULL while nothing checks them

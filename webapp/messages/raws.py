@@ -1,0 +1,93 @@
+"""Sources of mail: each content once, packed; small ones in the database, so that message and source commit together.
+
+    prepare(raw)      packs, and puts a large one into the blob store; touches no database, so no transaction waits for the disk
+    keep(prepared)    the row, new or known
+    load(raw_id)      the bytes again
+    release(raw_ids)  removes those that no message, no mail on its way out and no run points at any more
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Select, exists, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from webapp.core import queue
+from webapp.core.blobs import blobs, content_key, pack, unpack
+from webapp.core.db import Base, db, is_sqlite, utcnow
+from webapp.messages.models import RawMessage
+
+#: packed sources up to this size lie in the row, in bytes
+MOST_IN_ROW = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A source that is ready for its row; a large one is safe in the blob store already."""
+
+    sha256: str
+    size_bytes: int
+    packed: bytes | None
+    blob_key: str | None
+
+
+def prepare(raw: bytes) -> Prepared:
+    """raises Unavailable when the blob store cannot keep it"""
+    packed = pack(raw)
+    digest = hashlib.sha256(raw).hexdigest()
+    if len(packed) <= MOST_IN_ROW:
+        return Prepared(digest, len(raw), packed, None)
+    key = f"raw/{content_key(raw)}"
+    blobs().put(key, packed)
+    return Prepared(digest, len(raw), None, key)
+
+
+def keep(prepared: Prepared) -> RawMessage:
+    """The row of this content. On PostgreSQL a known one is locked against removal until the transaction ends."""
+    found = db.session.scalar(_by_digest(prepared.sha256))
+    if found is not None:
+        return found
+    insert: Any = sqlite.insert if is_sqlite() else postgresql.insert
+    values = {
+        "sha256": prepared.sha256, "size_bytes": prepared.size_bytes, "packed": prepared.packed, "blob_key": prepared.blob_key,
+        "created_at": utcnow(),
+    }  # fmt: skip
+    db.session.execute(insert(RawMessage).values(values).on_conflict_do_nothing(index_elements=["sha256"]))
+    return db.session.scalars(_by_digest(prepared.sha256)).one()
+
+
+def _by_digest(digest: str) -> Select[tuple[RawMessage]]:
+    query = select(RawMessage).where(RawMessage.sha256 == digest)
+    return query if is_sqlite() else query.with_for_update(read=True, key_share=True)
+
+
+def store(raw: bytes) -> RawMessage:
+    """Keep a source and answer its row."""
+    return keep(prepare(raw))
+
+
+def load(raw_id: int) -> bytes:
+    """The bytes of a source. raises LookupError for an unknown id, BlobMissing when the blob store lost it"""
+    row = db.session.execute(select(RawMessage.packed, RawMessage.blob_key).where(RawMessage.id == raw_id)).first()
+    if row is None:
+        raise LookupError(f"there is no source with the id {raw_id}")
+    return unpack(row.packed if row.packed is not None else blobs().get(row.blob_key))
+
+
+def release(raw_ids: Iterable[int]) -> int:
+    """Remove those of these sources that nothing points at any more; says how many went.
+
+    Every foreign key to `raw_messages` counts, whichever feature it belongs to.
+    """
+    keys = [key for table in Base.metadata.tables.values() for key in table.foreign_keys if key.column.table.name == RawMessage.__tablename__]
+    unused = [~exists().where(key.parent == RawMessage.id) for key in keys]
+    rows = list(db.session.scalars(select(RawMessage).where(RawMessage.id.in_(set(raw_ids)), *unused)))
+    for row in rows:
+        db.session.delete(row)
+        if row.blob_key:
+            queue.after_commit(f"raw:{row.blob_key}", partial(blobs().delete, row.blob_key))
+    db.session.flush()
+    return len(rows)

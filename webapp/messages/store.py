@@ -1,0 +1,82 @@
+"""Mail goes in here, whichever door it came through: SMTP, the API, forwards, test mail.
+
+    store_message ──> (job) apply_parsed ──> file_message | absorb
+
+Nothing here asks who wants it; services that speak for people are in `service`. Everything is flushed, the edge commits.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from webapp.core import live, queue
+from webapp.core.db import db
+from webapp.mailboxes.models import Mailbox
+from webapp.messages import raws, totals
+from webapp.messages.models import DIRECTIONS, INBOX, Message, RawMessage
+
+LIVE_EVENT = "messages-changed"
+DRAIN = "intake.drain"
+#: notes about changes are made by `totals` itself once it is imported
+_ = totals
+
+
+def store_raw(raw: bytes) -> RawMessage:
+    """Keep a source, once per content."""
+    return raws.store(raw)
+
+
+def load_raw(raw_id: int) -> bytes:
+    """The bytes of a source."""
+    return raws.load(raw_id)
+
+
+def raw_of(message: Message) -> bytes:
+    """The source of a message as it came in."""
+    return raws.load(message.raw_id)
+
+
+def store_message(
+    *, workspace_id: int, mailbox_id: int | None, direction: str, raw: bytes | None = None, raw_id: int | None = None,
+    envelope_sender: str = "", envelope_recipients: Sequence[str] = (), recipient: str | None = None, is_test: bool = False,
+    trusted: bool = False, ip: str | None = None, login: str | None = None, helo: str | None = None, request_id: str | None = None,
+    state: str = "received", delivery_state: str | None = None, **columns: Any,
+) -> Message:  # fmt: skip
+    """One copy of a mail. Once this commits it is not lost; a job reads it later (state `received`).
+
+    raw, raw_id   the source, or the id of one that is kept already
+    mailbox_id    None for mail of the system itself
+    recipient     the address that this copy came in for
+    columns       further columns of `Message` by name
+    """  # fmt: skip
+    if direction not in DIRECTIONS:
+        raise ValueError(f"a message is {' or '.join(DIRECTIONS)}, not {direction!r}")
+    if (raw is None) == (raw_id is None):
+        raise ValueError("hand in either raw or raw_id")
+    row = raws.store(raw) if raw is not None else db.session.get_one(RawMessage, raw_id)
+    message = Message(
+        workspace_id=workspace_id, mailbox_id=mailbox_id, direction=direction, state=state, raw_id=row.id, size_bytes=row.size_bytes,
+        envelope_sender=envelope_sender, envelope_recipients=list(envelope_recipients), recipient=recipient, is_test=is_test,
+        trusted=trusted, ip=ip, login=login, helo=helo, request_id=request_id, delivery_state=delivery_state, **columns,
+    )  # fmt: skip
+    db.session.add(message)
+    db.session.flush()
+    live.notify(workspace_id, LIVE_EVENT)
+    if state == "received":
+        queue.ring(DRAIN)
+    return message
+
+
+def file_message(message: Message, folder: str = INBOX) -> None:
+    """Show the mail in a folder, unless its mailbox keeps mail in the archive alone."""
+    mailbox = db.session.get(Mailbox, message.mailbox_id) if message.mailbox_id else None
+    if mailbox is None or mailbox.default_delivery != "archive_only":
+        message.folder = folder
+    db.session.flush()
+    live.notify(message.workspace_id, LIVE_EVENT)
+
+
+def absorb(message: Message) -> None:
+    """Keep the mail in the archive alone."""
+    message.folder = None
+    db.session.flush()
+    live.notify(message.workspace_id, LIVE_EVENT)

@@ -1,0 +1,112 @@
+"""Exact numbers of messages without counting, per workspace and per mailbox, kept by the transaction that changes them.
+
+    messages, messages:received, messages:sent, messages:inbox, messages:unread, messages:bytes          of a workspace
+    messages:<mailbox id>, messages:<mailbox id>:received …                                              of a mailbox
+
+Changes made through the session are noted by themselves; bulk statements call `note`. What was noted is written in one go at the end
+of the transaction, in the order of the names, so that parallel writers wait for each other only for the length of a commit.
+"""
+
+from typing import Any
+
+from sqlalchemy import event, inspect, select
+from sqlalchemy.orm import Session
+
+from webapp.core import counters
+from webapp.core.db import db
+from webapp.mailboxes.models import Mailbox
+from webapp.messages.models import INBOX, Message
+
+KINDS = ("", "received", "sent", "inbox", "unread", "bytes")
+COUNTED = ("workspace_id", "mailbox_id", "direction", "folder", "seen", "deleted_at", "size_bytes")
+
+
+def name(mailbox_id: int | None, kind: str = "") -> str:
+    """The counter's name; `mailbox_id` None is the whole workspace, kind one of KINDS."""
+    return ":".join(["messages", *([str(mailbox_id)] if mailbox_id else []), *([kind] if kind else [])])
+
+
+def shares(values: dict[str, Any]) -> dict[str, int]:
+    """What one message with these columns (COUNTED) adds to each kind; nothing while it lies in the trash."""
+    if values["deleted_at"] is not None:
+        return {}
+    inbox = int(values["folder"] == INBOX)
+    found = {"": 1, values["direction"]: 1, "inbox": inbox, "unread": int(inbox and not values["seen"]), "bytes": values["size_bytes"] or 0}
+    return {kind: number for kind, number in found.items() if number}
+
+
+def note(workspace_id: int, mailbox_id: int | None, changes: dict[str, int], session: Any = None) -> None:
+    """Add numbers by kind to a mailbox (if any) and its workspace, at the end of the transaction."""
+    pending = (session or db.session).info.setdefault("message_totals", {})
+    for kind, by in changes.items():
+        for key in {name(None, kind), name(mailbox_id, kind)}:
+            pending[workspace_id, key] = pending.get((workspace_id, key), 0) + by
+
+
+def read(workspace_id: int, mailbox_id: int | None = None) -> dict[str, int]:
+    """The numbers by kind, with those that the current transaction has not written yet."""
+    names = {name(mailbox_id, kind): kind for kind in KINDS}
+    found = counters.read_many(workspace_id, list(names))
+    pending = db.session.info.get("message_totals", {})
+    return {kind: found[key] + pending.get((workspace_id, key), 0) for key, kind in names.items()}
+
+
+def read_visible(workspace_id: int) -> dict[str, int]:
+    """The numbers of a workspace without the mail of mailboxes that lie in the trash."""
+    whole = read(workspace_id)
+    hidden = select(Mailbox.id).where(Mailbox.workspace_id == workspace_id, Mailbox.deleted_at.is_not(None))
+    for mailbox_id in db.session.scalars(hidden):
+        for kind, number in read(workspace_id, mailbox_id).items():
+            whole[kind] -= number
+    return whole
+
+
+@event.listens_for(Session, "before_flush")
+def _note_changes(session: Session, _context: Any, _instances: Any) -> None:
+    for row in session.new:
+        if isinstance(row, Message):
+            note(row.workspace_id, row.mailbox_id, shares(_now(row)), session)
+    for row in session.deleted:
+        if isinstance(row, Message):
+            note(row.workspace_id, row.mailbox_id, _negative(shares(_before(row))), session)
+    for row in session.dirty:
+        if isinstance(row, Message):
+            before, after = _before(row), _now(row)
+            if before != after:
+                note(row.workspace_id, row.mailbox_id, _negative(shares(before)), session)
+                note(row.workspace_id, row.mailbox_id, shares(after), session)
+
+
+@event.listens_for(Session, "before_commit")
+def _write(session: Session) -> None:
+    if session.in_nested_transaction():
+        return
+    session.flush()
+    pending: dict[tuple[int, str], int] = session.info.pop("message_totals", {})
+    for (workspace_id, key), by in sorted(pending.items()):
+        counters.bump(workspace_id, key, by, session)
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget(session: Session) -> None:
+    session.info.pop("message_totals", None)
+
+
+def _now(row: Message) -> dict[str, Any]:
+    values = {key: getattr(row, key) for key in COUNTED}
+    values["seen"] = bool(values["seen"])
+    return values
+
+
+def _before(row: Message) -> dict[str, Any]:
+    """The columns as the database has them."""
+    values, state = _now(row), inspect(row)
+    for key in COUNTED:
+        history = state.attrs[key].history
+        if history.deleted:
+            values[key] = history.deleted[0]
+    return values
+
+
+def _negative(numbers: dict[str, int]) -> dict[str, int]:
+    return {kind: -number for kind, number in numbers.items()}

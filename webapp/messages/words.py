@@ -1,0 +1,54 @@
+"""Words of a text, as search sees them on both databases: letters and digits, small, without accents.
+
+SQLite's `unicode61` cuts text the same way by itself; for PostgreSQL we write the `tsvector`, because its own parser keeps addresses,
+host names and numbers as one word each and would answer differently.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+#: how much of a text is searchable, in characters
+MOST_CHARS = 100_000
+#: positions of a tsvector end at 16,383
+MOST_BODY_WORDS = 14_000
+LONGEST_WORD = 100
+#: fields in the order of the columns of `message_texts`, with the tsvector weight that stands for each
+WEIGHTS = {"subject": "A", "sender": "B", "receivers": "C", "files": "D", "body": "D"}
+_WORD = re.compile(r"[^\W_]+")
+
+
+def words_of(text: str) -> list[str]:
+    """The words of a text in their order; at most LONGEST_WORD characters each.
+
+    >>> words_of("Café <Ines.Duarte@x.test>")
+    ['cafe', 'ines', 'duarte', 'x', 'test']
+    """
+    plain = text if text.isascii() else "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
+    return [word[:LONGEST_WORD] for word in _WORD.findall(plain.lower())]
+
+
+def storable(text: str, most: int = MOST_CHARS) -> str:
+    """What both databases can keep: no NUL, no half surrogates, cut to `most` characters."""
+    return text[:most].replace("\x00", " ").encode("utf-8", "replace").decode("utf-8")
+
+
+def tsvector(scopes: Iterable[str], fields: dict[str, str]) -> str:
+    """The text form of a `tsvector`: every word with its positions and the weight of its field; scopes as `@w1` without position.
+
+    A gap between fields keeps phrases from reaching across them.
+    """
+    places: dict[str, list[str]] = {}
+    position = 1
+    for field, weight in WEIGHTS.items():
+        found = words_of(fields.get(field, ""))
+        room = max(0, MOST_BODY_WORDS - position) if field == "body" else 500
+        for word in found[:room]:
+            seen = places.setdefault(word, [])
+            if len(seen) < 200:
+                seen.append(f"{position}{weight}")
+            position += 1
+        position += 10
+    parts = [f"'@{scope}'" for scope in scopes]
+    parts += [f"'{word}':{','.join(seen)}" for word, seen in places.items()]
+    return " ".join(parts)
