@@ -1,0 +1,49 @@
+"""`up` and the parts by themselves: `web`, `worker`, `scheduler`, `smtp`."""
+
+import click
+
+from webapp import create_app, scheduler, worker
+from webapp.core import log
+from webapp.intake import smtpd
+from webapp.processes import ports, web
+from webapp.processes import up as everything
+from webapp.processes.redis_server import with_embedded
+from webapp.settings import load_settings
+
+
+@click.command("up")
+def up() -> None:
+    """Start everything on this machine: web, workers, scheduler, SMTP, and Redis unless REDIS_URL is set.
+
+    The first start makes the instance folder and prints a set-up link that works once. Ctrl-C stops in order, 15 s at most.
+    """
+    everything.up(load_settings())
+
+
+@click.command("web")
+def web_part() -> None:
+    """Run the dashboard, the API and the public pages."""
+    settings = with_embedded(load_settings())
+    log.configure()
+    listener = ports.listen("MAILROOM_HTTP_PORT", settings.http_host, settings.http_port)
+    web.serve(create_app(settings), settings, listener)
+
+
+@click.command("worker")
+def worker_part() -> None:
+    """Run one worker: routes and actions, deliveries, webhooks. As many as wanted, on as many machines as wanted."""
+    worker.work(with_embedded(load_settings()))
+
+
+@click.command("scheduler")
+def scheduler_part() -> None:
+    """Ring for what is due: retries, scheduled work, sweeps. Two of them are harmless."""
+    scheduler.run(with_embedded(load_settings()))
+
+
+@click.command("smtp")
+def smtp_part() -> None:
+    """Take mail over SMTP, on the port for other servers and on the submission port."""
+    settings = with_embedded(load_settings())
+    ports.check(settings, but="MAILROOM_HTTP_PORT")
+    smtpd.run(settings)
