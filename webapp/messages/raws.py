@@ -59,7 +59,7 @@ def keep(prepared: Prepared) -> RawMessage:
     return db.session.scalars(_by_digest(prepared.sha256)).one()
 
 
-def _by_digest(digest: str) -> Select[tuple[RawMessage]]:
+def _by_digest(digest: str) -> Select[RawMessage]:
     query = select(RawMessage).where(RawMessage.sha256 == digest)
     return query if is_sqlite() else query.with_for_update(read=True, key_share=True)
 
@@ -82,8 +82,8 @@ def release(raw_ids: Iterable[int]) -> int:
 
     Every foreign key to `raw_messages` counts, whichever feature it belongs to.
     """
-    keys = [key for table in Base.metadata.tables.values() for key in table.foreign_keys if key.column.table.name == RawMessage.__tablename__]
-    unused = [~exists().where(key.parent == RawMessage.id) for key in keys]
+    keys = [key for table in Base.metadata.tables.values() for key in table.foreign_keys]
+    unused = [~exists().where(key.parent == RawMessage.id) for key in keys if key.column.table.name == RawMessage.__tablename__]
     rows = list(db.session.scalars(select(RawMessage).where(RawMessage.id.in_(set(raw_ids)), *unused)))
     for row in rows:
         db.session.delete(row)

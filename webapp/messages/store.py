@@ -13,11 +13,10 @@ from webapp.core.db import db
 from webapp.mailboxes.models import Mailbox
 from webapp.messages import raws, totals
 from webapp.messages.models import DIRECTIONS, INBOX, Message, RawMessage
+from webapp.messages.reading import LIVE_EVENT, apply_parsed, parsed_of
 
-LIVE_EVENT = "messages-changed"
+__all__ = ["absorb", "apply_parsed", "file_message", "load_raw", "parsed_of", "raw_of", "store_message", "store_raw", "totals"]
 DRAIN = "intake.drain"
-#: notes about changes are made by `totals` itself once it is imported
-_ = totals
 
 
 def store_raw(raw: bytes) -> RawMessage:

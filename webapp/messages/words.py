@@ -14,7 +14,9 @@ MOST_CHARS = 100_000
 MOST_BODY_WORDS = 14_000
 LONGEST_WORD = 100
 #: fields in the order of the columns of `message_texts`, with the tsvector weight that stands for each
+#: (four weights for five fields: words of file names stand there a second time, with a mark in front)
 WEIGHTS = {"subject": "A", "sender": "B", "receivers": "C", "files": "D", "body": "D"}
+FILE_MARK = "~"
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -44,9 +46,10 @@ def tsvector(scopes: Iterable[str], fields: dict[str, str]) -> str:
         found = words_of(fields.get(field, ""))
         room = max(0, MOST_BODY_WORDS - position) if field == "body" else 500
         for word in found[:room]:
-            seen = places.setdefault(word, [])
-            if len(seen) < 200:
-                seen.append(f"{position}{weight}")
+            for spelling in (word, FILE_MARK + word) if field == "files" else (word,):
+                seen = places.setdefault(spelling, [])
+                if len(seen) < 200:
+                    seen.append(f"{position}{weight}")
             position += 1
         position += 10
     parts = [f"'@{scope}'" for scope in scopes]
