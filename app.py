@@ -2,8 +2,10 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 
+_BEGUN = time.monotonic()
 _VENV = Path(__file__).resolve().parent / ".venv"
 
 
@@ -28,4 +30,4 @@ except ModuleNotFoundError as missing:
     _with_packages()
 
 if __name__ == "__main__":
-    main()
+    main(_BEGUN)

@@ -33,10 +33,13 @@ for command in (up, web_part, worker_part, scheduler_part, smtp_part, settings, 
     cli.add_command(command)
 
 
-def main() -> None:
-    """Run the command that the arguments name, and turn every expected failure into one line."""
+def main(begun: float | None = None) -> None:
+    """Run the command that the arguments name, and turn every expected failure into one line.
+
+    begun  monotonic time at which the process started, before its imports; `up` tells how long it took
+    """
     try:
-        result: Any = cli.main(standalone_mode=False)
+        result: Any = cli.main(standalone_mode=False, obj=begun)
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "app.py"
         sys.exit(f"{error.format_message()} See: python {where} --help")

@@ -12,12 +12,13 @@ from webapp.settings import load_settings
 
 
 @click.command("up")
-def up() -> None:
+@click.pass_obj
+def up(begun: float | None) -> None:
     """Start everything on this machine: web, workers, scheduler, SMTP, and Redis unless REDIS_URL is set.
 
     The first start makes the instance folder and prints a set-up link that works once. Ctrl-C stops in order, 15 s at most.
     """
-    everything.up(load_settings())
+    everything.up(load_settings(), begun)
 
 
 @click.command("web")

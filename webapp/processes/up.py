@@ -39,9 +39,13 @@ class Prepared:
     setup_url: str | None
 
 
-def up(settings: Settings) -> None:
-    """Run everything until SIGTERM or Ctrl-C. raises CannotStart, BadSetting, NoRedis"""
-    begun = time.monotonic()
+def up(settings: Settings, begun: float | None = None) -> None:
+    """Run everything until SIGTERM or Ctrl-C.
+
+    begun   monotonic time from which the time of the start is counted; None: now
+    raises  CannotStart, BadSetting, NoRedis
+    """
+    begun = begun or time.monotonic()
     lock = take_lock(settings.instance)
     ports.check(settings, but="MAILROOM_HTTP_PORT")
     listener = ports.listen("MAILROOM_HTTP_PORT", settings.http_host, settings.http_port)
