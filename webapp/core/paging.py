@@ -160,3 +160,7 @@ def _read_cursor(cursor: str | None, size: int, backwards: bool) -> tuple[list[A
     except (ValueError, binascii.Error, orjson.JSONDecodeError):
         raise Invalid("This cursor is not one of ours.", fields={"cursor": ["Take it unchanged from meta.next_cursor."]}) from None
     return parts[1:], parts[0]
+
+
+#: for lists that find their rows in another way
+read_cursor, write_cursor = _read_cursor, _write_cursor

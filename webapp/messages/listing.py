@@ -1,0 +1,215 @@
+"""Lists of messages: which rows a list has, which index serves it, and one page of it.
+
+A list without filters is a walk down its index, its total comes from the counters. Search goes through the search index, everything else
+that was asked for through `scan`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, or_, select, text
+
+from webapp.core.actor import Actor
+from webapp.core.db import db
+from webapp.core.errors import invalid
+from webapp.core.paging import CAP, DEEPEST_PAGE, Page, PageRequest, keyset, read_cursor, write_cursor
+from webapp.mailboxes.models import Mailbox
+from webapp.messages import index, language, totals
+from webapp.messages.models import INBOX, Message, MessageText
+from webapp.messages.scan import Scan, among
+
+#: columns of a row in a list; nothing else is read
+ROW = (
+    Message.id, Message.mailbox_id, Message.direction, Message.state, Message.envelope_sender, Message.recipient, Message.sender,
+    Message.sender_name, Message.receivers_text, Message.cc_text, Message.subject, Message.message_id_header, Message.date,
+    Message.size_bytes, Message.has_attachments, Message.attachments, Message.preview, Message.folder, Message.seen, Message.quarantined, Message.trusted,
+    Message.is_test, Message.parse_limited, Message.problem, Message.delivery_state, Message.created_at, Mailbox.email.label("mailbox"),
+)  # fmt: skip
+#: conditions written out as the partial indexes have them, so that both databases see that these serve
+LIVING = text("messages.deleted_at IS NULL")
+FLAGS = {
+    "sent": text("messages.direction = 'sent'"),
+    "captured": text("messages.delivery_state = 'captured'"),
+    "quarantined": text("messages.quarantined"),
+    "is_test": text("messages.is_test"),
+}
+SORTABLE = (None, "created_at", "id")
+
+
+@dataclass
+class Narrowed:
+    """A list, taken apart: what an index serves, what is checked row by row, what the search index answers, what the counters know."""
+
+    base: list[Any]
+    extra: list[Any] = field(default_factory=list)
+    terms: list[language.Term] = field(default_factory=list)
+    scopes: list[str] = field(default_factory=list)
+    total: int | None = None
+    hopeless: bool = False
+
+
+def page_of(actor: Actor, mailbox_id: int | None, filters: dict[str, Any], asked: PageRequest) -> Page[Any]:
+    """One page of rows (attributes named like ROW), newest first.
+
+    mailbox_id  None: all mail of the workspace that the actor may see
+    filters     sender receivers subject body (parts of words, any case) has_attachments date_after date_before created_after
+                created_before (upper bounds exclusive) search direction quarantined is_test folder seen captured
+    raises      Invalid for a cursor that is not ours, an unknown order, a page beyond 100
+    """
+    if asked.sort_by not in SORTABLE:
+        raise invalid("sort_by", "Archives are sorted by created_at.")
+    narrowed = narrow(actor, mailbox_id, {name: value for name, value in filters.items() if value not in (None, "")})
+    if narrowed.hopeless:
+        return Page([], asked.per_page, asked.page, 0, keyset=True)
+    if not narrowed.extra and not narrowed.terms:
+        return keyset(rows_where(*narrowed.base), asked, keys=[Message.id], total=narrowed.total, scalars=False)
+    return _scanned(narrowed, asked)
+
+
+def rows_where(*conditions: Any) -> Select[Any]:
+    return select(*ROW).outerjoin(Mailbox, Mailbox.id == Message.mailbox_id).where(*conditions)
+
+
+def _scanned(narrowed: Narrowed, asked: PageRequest) -> Page[Any]:
+    newest = asked.descending is not False
+    position, newest = read_cursor(asked.cursor, 1, newest)
+    if position is None and asked.page > DEEPEST_PAGE:
+        raise invalid("page", f"Pages go up to {DEEPEST_PAGE}; go on with the cursor in meta.next_cursor.")
+    hits = index.Hits(narrowed.terms, narrowed.scopes) if narrowed.terms else None
+    scan = Scan(narrowed.base, narrowed.extra, hits, newest)
+    skip = (asked.page - 1) * asked.per_page if position is None else 0
+    ids = scan.take(position[0] if position else None, asked.per_page + 1, skip)
+    more, gave_up_at = len(ids) > asked.per_page, scan.gave_up_at
+    ids = ids[: asked.per_page]
+    order = Message.id.desc() if newest else Message.id.asc()
+    rows = list(db.session.execute(rows_where(among(ids)).order_by(order))) if ids else []
+    total, capped = (narrowed.total, False) if narrowed.total is not None else _total(scan, len(ids), skip, position, more, gave_up_at)
+    goes_on = ids[-1] if more else gave_up_at
+    cursor = write_cursor([goes_on], newest) if goes_on is not None else None
+    return Page(rows, asked.per_page, None if position else asked.page, total, capped, cursor is not None, cursor, keyset=True)
+
+
+def _total(scan: Scan, found: int, skip: int, position: Any, more: bool, gave_up_at: int | None) -> tuple[int, bool]:
+    if position is None and not skip and not more and gave_up_at is None:
+        return found, False
+    return scan.count(CAP)
+
+
+def narrow(actor: Actor, mailbox_id: int | None, filters: dict[str, Any]) -> Narrowed:
+    """Sort out what was asked for."""
+    own = _own_mailboxes(actor, mailbox_id)
+    if own is not None and len(own) == 1:
+        mailbox_id = own[0]
+    found = Narrowed(base=[LIVING])
+    if mailbox_id is not None:
+        found.base.append(Message.mailbox_id == mailbox_id)
+        found.scopes = [f"m{mailbox_id}"]
+    else:
+        found.base.append(Message.workspace_id == actor.workspace_id)
+        found.scopes = [f"w{actor.workspace_id}"]
+        if own is not None:
+            found.extra.append(Message.mailbox_id.in_(own))
+        elif hidden := list(db.session.scalars(_trashed(actor))):
+            found.base.append(or_(Message.mailbox_id.is_(None), Message.mailbox_id.not_in(hidden)))
+    asked = _with_search(found, filters)
+    if own is None or mailbox_id is not None:
+        found.total = None if found.terms else _known_total(actor, mailbox_id, asked)
+    _add_flags(found, asked, whole=mailbox_id is None)
+    found.extra += _row_by_row(asked)
+    return found
+
+
+def _own_mailboxes(actor: Actor, mailbox_id: int | None) -> list[int] | None:
+    """The mailboxes that a limited token may see; None: all."""
+    if mailbox_id is not None or (actor.mailbox_ids is None and actor.domain_ids is None):
+        return None
+    query = select(Mailbox.id).where(Mailbox.workspace_id == actor.workspace_id, Mailbox.deleted_at.is_(None))
+    if actor.mailbox_ids is not None:
+        query = query.where(Mailbox.id.in_(actor.mailbox_ids))
+    if actor.domain_ids is not None:
+        query = query.where(Mailbox.domain_id.in_(actor.domain_ids))
+    return list(db.session.scalars(query)) or [0]
+
+
+def _trashed(actor: Actor) -> Select[int]:
+    return select(Mailbox.id).where(Mailbox.workspace_id == actor.workspace_id, Mailbox.deleted_at.is_not(None))
+
+
+def _with_search(found: Narrowed, filters: dict[str, Any]) -> dict[str, Any]:
+    """The filters with what the search language said among them; its words go to the search index."""
+    asked = {name: value for name, value in filters.items() if name != "search"}
+    search = language.parse(filters.get("search") or "")
+    found.terms, found.hopeless = search.terms, search.hopeless
+    if search.has_attachments:
+        asked.setdefault("has_attachments", True)
+    if search.after:
+        asked["created_after"] = max(filter(None, (search.after, asked.get("created_after"))))
+    if search.before:
+        asked["created_before"] = min(filter(None, (search.before, asked.get("created_before"))))
+    for state in search.states:
+        name, value = {
+            "unread": ("seen", False), "read": ("seen", True), "sent": ("direction", "sent"), "received": ("direction", "received"),
+            "quarantined": ("quarantined", True), "test": ("is_test", True), "captured": ("captured", True),
+        }[state]  # fmt: skip
+        if asked.setdefault(name, value) != value:
+            found.hopeless = True
+    return asked
+
+
+def _known_total(actor: Actor, mailbox_id: int | None, asked: dict[str, Any]) -> int | None:
+    """From the counters, where they count just this."""
+    kinds = {
+        (): "",
+        (("direction", "received"),): "received",
+        (("direction", "sent"),): "sent",
+        (("folder", INBOX),): "inbox",
+        (("folder", INBOX), ("seen", False)): "unread",
+    }
+    kind = kinds.get(tuple(sorted(asked.items(), key=lambda item: item[0])))
+    if kind is None:
+        return None
+    return (totals.read(actor.workspace_id, mailbox_id) if mailbox_id else totals.read_visible(actor.workspace_id))[kind]
+
+
+def _add_flags(found: Narrowed, asked: dict[str, Any], whole: bool) -> None:
+    """Folder and flags: served by partial indexes where there is one, else checked."""
+    if folder := asked.get("folder"):
+        found.base.append(Message.folder == folder)
+    for name in ("captured", "quarantined", "is_test"):
+        if asked.get(name) is True:
+            (found.base if whole else found.extra).append(FLAGS[name])
+        elif asked.get(name) is False:
+            column = Message.delivery_state.is_distinct_from("captured") if name == "captured" else getattr(Message, name).is_(False)
+            found.extra.append(column)
+    if asked.get("direction") == "sent":
+        found.base.append(FLAGS["sent"])
+    elif asked.get("direction"):
+        found.extra.append(Message.direction == asked["direction"])
+
+
+def _row_by_row(asked: dict[str, Any]) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if value := asked.get("sender"):
+        conditions.append(or_(*[_part(column, value) for column in (Message.sender, Message.sender_name, Message.envelope_sender)]))
+    if value := asked.get("receivers"):
+        conditions.append(or_(*[_part(column, value) for column in (Message.receivers_text, Message.cc_text, Message.recipient)]))
+    if value := asked.get("subject"):
+        conditions.append(_part(Message.subject, value))
+    if value := asked.get("body"):
+        inside = select(MessageText.message_id).where(MessageText.message_id == Message.id, _part(MessageText.body, value))
+        conditions.append(inside.exists())
+    for name in ("has_attachments", "seen"):
+        if asked.get(name) is not None:
+            conditions.append(getattr(Message, name).is_(asked[name]))
+    for name, column in (("date", Message.date), ("created", Message.created_at)):
+        if asked.get(f"{name}_after"):
+            conditions.append(column >= asked[f"{name}_after"])
+        if asked.get(f"{name}_before"):
+            conditions.append(column < asked[f"{name}_before"])
+    return conditions
+
+
+def _part(column: Any, value: str) -> ColumnElement[bool]:
+    """Somewhere in it, any case, nothing in it special. The databases fold the case of ASCII alone, so other letters are asked for in each."""
+    spellings = {value} if value.isascii() else {value, value.lower(), value.upper(), value.title()}
+    return and_(column.is_not(None), or_(*[column.icontains(spelling, autoescape=True) for spelling in sorted(spellings)]))
