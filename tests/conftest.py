@@ -16,6 +16,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tests.fakes import fake_outside
 from tests.people import Person, make_people
 from tests.servers import PostgresServer, RedisServer, empty_postgres, fresh_sqlite
 from webapp import create_app
@@ -51,7 +52,9 @@ def apps() -> dict[str, Any]:
 
 
 @pytest.fixture(params=DATABASES)
-def app(request: pytest.FixtureRequest, apps: dict[str, Any], redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def app(
+    request: pytest.FixtureRequest, apps: dict[str, Any], redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Any]:
     kind = request.param
     if kind not in apps:
         home = tmp_path_factory.mktemp(f"instance-{kind}")
@@ -90,8 +93,6 @@ def app(request: pytest.FixtureRequest, apps: dict[str, Any], redis_server: Redi
 @pytest.fixture
 def outside(app: Any) -> Outside:
     """Fakes in place of the network: .http .dns .clock (tests/fakes.py)."""
-    from tests.fakes import fake_outside
-
     app.extensions["outside"] = fake_outside()
     return app.extensions["outside"]
 

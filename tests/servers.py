@@ -10,7 +10,9 @@ from typing import Any
 
 import redis
 from sqlalchemy import text
+
 from webapp.core.db import db
+from webapp.processes.redis_server import bundled_binary
 
 
 def find_program(*names: str) -> str:
@@ -28,8 +30,6 @@ def redis_program() -> str:
     try:
         return find_program("valkey-server", "redis-server")
     except RuntimeError:
-        from webapp.processes.redis_server import bundled_binary
-
         return str(bundled_binary())
 
 
@@ -40,7 +40,7 @@ class RedisServer:
         self.folder = Path(tempfile.mkdtemp(prefix="mr-redis-"))
         self.socket = self.folder / "s"
         self.process = subprocess.Popen(
-            [redis_program(), "--port", "0", "--unixsocket", str(self.socket), "--save", "", "--appendonly", "no", "--dir", str(self.folder)],
+            [redis_program(), "--port", "0", "--unixsocket", str(self.socket), "--save", "", "--dir", str(self.folder)],
             stdout=subprocess.DEVNULL,
         )
         client = redis.Redis(unix_socket_path=str(self.socket))
@@ -66,7 +66,8 @@ class PostgresServer:
             self.prefix = ["runuser", "-u", "postgres", "--"]
         data = self.folder / "data"
         self._run(find_program("initdb"), "-D", str(data), "-U", "mailroom", "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C")
-        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c fsync=off -c full_page_writes=off -c synchronous_commit=off"
+        options = f"-c listen_addresses='' -c unix_socket_directories={self.folder} -c fsync=off -c full_page_writes=off"
+        options += " -c synchronous_commit=off"
         options += " -c max_connections=200 -c shared_buffers=64MB"
         self.control = find_program("pg_ctl")
         self._run(self.control, "-D", str(data), "-o", options, "-l", str(self.folder / "log"), "-w", "start")
@@ -120,7 +121,8 @@ def empty_postgres() -> None:
     """Empty every table that holds rows, ids from 1 again."""
     db.session.remove()
     with db.engine.begin() as connection:
-        names = connection.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'")).scalars()
+        tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        names = connection.execute(text(tables)).scalars()
         probe = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in names)
         full = [row[0] for row in connection.execute(text(probe))]
         if full:

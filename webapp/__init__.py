@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from flask_wtf.csrf import CSRFProtect
+
 from webapp import features
 from webapp.core import blobs, health, htmx, idempotency, limits, live, openapi, outside, paint, queue, secrets, web
 from webapp.core.db import db
@@ -16,7 +17,10 @@ csrf = CSRFProtect()
 
 def create_app(settings: Settings) -> Mailroom:
     """The whole application for these settings; opens no connection."""
-    app = Mailroom("webapp", root_path=str(ROOT / "webapp"), template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"), static_url_path="/static")
+    app = Mailroom(
+        "webapp",
+        root_path=str(ROOT / "webapp"), template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"), static_url_path="/static",
+    )
     secrets.configure(settings.secret_keys)
     app.config.update(
         SETTINGS=settings,

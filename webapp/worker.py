@@ -54,7 +54,7 @@ def work(settings: Settings, app: Flask | None = None) -> None:
             worker = HouseWorker([Queue(name, connection=connection) for name in queue.QUEUES], connection=connection)
             previous = signal.getsignal(signal.SIGTERM)
             try:
-                worker.work(with_scheduler=False, logging_level=logging.WARNING)
+                worker.work(with_scheduler=False, logging_level="WARNING")
                 stop.set()
             except RedisError as error:
                 logger.warning("redis is away, trying again: %s", error)

@@ -83,7 +83,7 @@ class Installation:
         self.url = f"http://127.0.0.1:{self.http}"
         self.log = folder / "log.txt"
         self.environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("MAILROOM_") and name not in ("DATABASE_URL", "REDIS_URL")},
+            **{name: value for name, value in os.environ.items() if not name.startswith(("MAILROOM_", "DATABASE_URL", "REDIS_URL"))},
             "MAILROOM_INSTANCE": str(folder / "instance"),
             "MAILROOM_HTTP_PORT": str(self.http),
             "MAILROOM_SMTP_PORT": str(self.smtp),
@@ -100,7 +100,8 @@ class Installation:
         started = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "app.py"), "up"], cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                [sys.executable, str(ROOT / "app.py"), "up"],
+                cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )
         try:
             wait_for(self._ready, "the installation to be ready", timeout_s)
@@ -129,7 +130,8 @@ class Installation:
     def run(self, *command: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """One command of the command line on this installation."""
         return subprocess.run(
-            [sys.executable, str(ROOT / "app.py"), *command], cwd=ROOT, env=self.environment, capture_output=True, text=True, input=stdin, timeout=60
+            [sys.executable, str(ROOT / "app.py"), *command],
+            cwd=ROOT, env=self.environment, capture_output=True, text=True, input=stdin, timeout=60,
         )
 
     def text(self) -> str:

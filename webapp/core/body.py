@@ -84,7 +84,9 @@ def guard_size(request: Request, limit: int) -> None:
 class Parser(FlaskParser):
     """webargs with our reader and unknown keys refused everywhere."""
 
-    DEFAULT_UNKNOWN_BY_LOCATION = {"json": None, "query": None, "form": None, "files": None, "path": None, "headers": "exclude", "cookies": "exclude"}
+    DEFAULT_UNKNOWN_BY_LOCATION = {
+        "json": None, "query": None, "form": None, "files": None, "path": None, "headers": "exclude", "cookies": "exclude",
+    }  # fmt: skip
 
     def load_json(self, req: Request, schema: Any) -> Any:
         return read_json(req)

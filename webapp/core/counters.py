@@ -37,7 +37,7 @@ def read(workspace_id: int, name: str) -> int:
 
 def read_many(workspace_id: int, names: list[str]) -> dict[str, int]:
     rows = db.session.execute(select(Counter.name, Counter.number).where(Counter.workspace_id == workspace_id, Counter.name.in_(names)))
-    return {**dict.fromkeys(names, 0), **{name: number for name, number in rows}}
+    return {**dict.fromkeys(names, 0), **{row.name: row.number for row in rows}}
 
 
 def bump(workspace_id: int, name: str, by: int = 1, session: Any = None) -> None:

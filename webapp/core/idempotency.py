@@ -65,7 +65,8 @@ def begin(actor: Actor, required: bool) -> Response | None:
     key = request.headers.get("Idempotency-Key", "")
     if not key:
         if required and actor.token_kind in ("ops", "message"):
-            raise Invalid("This request needs the header Idempotency-Key.", code="missing_idempotency_key", hint="Send any unique text, for example a UUID.")
+            text, hint = "This request needs the header Idempotency-Key.", "Send any unique text, for example a UUID."
+            raise Invalid(text, code="missing_idempotency_key", hint=hint)
         return None
     if len(key) > 512:
         raise invalid("Idempotency-Key", "At most 512 characters.")
@@ -76,7 +77,8 @@ def begin(actor: Actor, required: bool) -> Response | None:
     if not is_sqlite():
         lock = int.from_bytes(hashlib.sha256(f"{claim.token_id}{fingerprint}".encode()).digest()[:8], "big", signed=True)
         if not db.session.scalar(select(func.pg_try_advisory_xact_lock(lock))):
-            error = Conflict("An equal request with this key is still running.", code="idempotency_in_progress", hint="Send it again in a second.")
+            text = "An equal request with this key is still running."
+            error = Conflict(text, code="idempotency_in_progress", hint="Send it again in a second.")
             error.retryable = True
             raise error
     stored = db.session.scalar(

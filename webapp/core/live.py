@@ -60,7 +60,7 @@ def events() -> Response:
             return _no_stream()
         _open += 1
     client: redis.Redis = current_app.extensions["redis"]
-    hub = client.pubsub(ignore_subscribe_messages=True)
+    hub: Any = client.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
     try:
         hub.subscribe(channel(actor.workspace_id))
     except redis.RedisError:

@@ -11,7 +11,7 @@ from webapp.core.errors import NotFound
 Row = TypeVar("Row", bound=Base)
 
 
-def mine(actor: Actor, model: type[Row]) -> Select[tuple[Row]]:
+def mine(actor: Actor, model: type[Row]) -> Select[Row]:
     """All rows of a table that this actor's workspace has, without those in the trash."""
     table: Any = model
     query = select(model).where(table.workspace_id == actor.workspace_id)

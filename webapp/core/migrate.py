@@ -1,12 +1,11 @@
 """The schema: Alembic, driven from code, one linear history in `webapp/migrations/versions`.
 
-`python -m webapp.core.migrate TABLE…` prints the operations that create the named tables, to be put into a dated migration.
+`python -m webapp.cli.draft TABLE…` prints the operations that create the named tables, to be put into a dated migration.
 """
 
-import sys
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from alembic import command
 from alembic.autogenerate import render_python_code
@@ -84,7 +83,7 @@ def _config(connection: Connection) -> Config:
     return config
 
 
-def render_item(kind: str, item: Any, _context: Any) -> str | bool:
+def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     """How our column types are written in a migration."""
     if kind == "type" and isinstance(item, UTCDateTime):
         return "UTCDateTime()"
@@ -106,9 +105,3 @@ def draft(*tables: str) -> str:
         "sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), 'postgresql')", "Json"
     )
 
-
-if __name__ == "__main__":
-    from webapp import features
-
-    features.open_models()
-    print(draft(*sys.argv[1:]))

@@ -42,7 +42,7 @@ WORDS = {
 class Api(flask_smorest.Api):
     """Errors stay with `core.web`; smorest only documents."""
 
-    DEFAULT_ERROR_RESPONSE_NAME = None  # type: ignore[assignment]
+    DEFAULT_ERROR_RESPONSE_NAME = None
 
     def _register_error_handlers(self) -> None:
         return

@@ -31,19 +31,22 @@ from webapp.core.paging import Page, PageRequest
 from webapp.core.shapes import Shape, compile_dump
 from webapp.core.web import SAFE_METHODS
 
+SHORT = validate.Length(max=64)
 ORDERING = {"createdTime": "created_at", "updatedTime": "updated_at"}
 
 
 class Paging(Shape):
     page = fields.Integer(load_default=1, validate=validate.Range(1, 2**31), metadata={"description": "Page, from 1"})
     per_page = fields.Integer(load_default=25, validate=validate.Range(1, 100), metadata={"description": "Rows a page, at most 100"})
-    sort_by = fields.String(load_default=None, validate=validate.Length(max=64), metadata={"description": "Field to sort by"})
+    sort_by = fields.String(load_default=None, validate=SHORT, metadata={"description": "Field to sort by"})
     sort_order = fields.String(load_default=None, validate=validate.OneOf(["asc", "desc"]), metadata={"description": "asc or desc"})
-    ordering = fields.String(load_default=None, validate=validate.Length(max=64), metadata={"description": "Field, with - in front for descending"})
+    ordering = fields.String(load_default=None, validate=SHORT, metadata={"description": "Field, with - in front for descending"})
 
 
 class CursorPaging(Paging):
-    cursor = fields.String(load_default=None, validate=validate.Length(max=512), metadata={"description": "From meta.next_cursor of the page before"})
+    cursor = fields.String(
+        load_default=None, validate=validate.Length(max=512), metadata={"description": "From meta.next_cursor of the page before"}
+    )
 
 
 class Blueprint(flask_smorest.Blueprint):
@@ -55,7 +58,7 @@ class Blueprint(flask_smorest.Blueprint):
         super().__init__(*args, **kwargs)
         self._prepare_doc_cbks.append(openapi.prepare_house_doc)
 
-    def route(self, rule: str, *paths: str, **options: Any) -> Callable[[Any], Any]:  # type: ignore[override]
+    def route(self, rule: str, *paths: str, **options: Any) -> Callable[[Any], Any]:
         """One or several spellings of the same resource; the first is the canonical one, and url_for uses it."""
         register = super().route
 
@@ -66,7 +69,9 @@ class Blueprint(flask_smorest.Blueprint):
 
         return decorate
 
-    def needs(self, scope: str | None, *, key_required: bool = False, kinds: tuple[str, ...] = ("ops", "workspace")) -> Callable[[Any], Any]:
+    def needs(
+        self, scope: str | None, *, key_required: bool = False, kinds: tuple[str, ...] = ("ops", "workspace")
+    ) -> Callable[[Any], Any]:
         """Only for tokens of these kinds that hold the scope (None: any token of the kind)."""
 
         def decorate(view: Any) -> Any:
@@ -76,7 +81,7 @@ class Blueprint(flask_smorest.Blueprint):
                 if request.method in SAFE_METHODS:
                     return view(*args, **kwargs)
                 body.guard_size(request, current_app.config["SETTINGS"].max_message_bytes * 2)
-                required = key_required and not request.path.endswith("/") and not request.path.startswith("/api/v1/mailbox/")
+                required = key_required and not request.path.endswith("/") and not f"{request.path}/".startswith("/api/v1/mailbox/")
                 replay = idempotency.begin(actor, required)
                 if replay is not None:
                     return replay
@@ -95,7 +100,7 @@ class Blueprint(flask_smorest.Blueprint):
         """As smorest's; a class is made an instance once instead of on every request."""
         return super().arguments(schema() if isinstance(schema, type) else schema, **options)
 
-    def response(self, status_code: int, schema: Any = None, *, top: tuple[str, ...] = (), **doc: Any) -> Callable[[Any], Any]:  # type: ignore[override]
+    def response(self, status_code: int, schema: Any = None, *, top: tuple[str, ...] = (), **doc: Any) -> Callable[[Any], Any]:
         """The one-object envelope around what the view answers; a Response passes unchanged.
 
         top  names of fields that stand beside `data` too (reference/trekmail.md section 1.4)

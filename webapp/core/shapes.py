@@ -69,7 +69,7 @@ class Time(fields.DateTime):
         return in_utc(moment, self)
 
 
-class DayStart(fields.Field):
+class DayStart(fields.Field[datetime]):
     """A moment or a bare date (its first instant in UTC); with `end=True` the first instant after it, for inclusive upper bounds."""
 
     def __init__(self, end: bool = False, **kwargs: Any) -> None:

@@ -47,7 +47,9 @@ class Trashed:
 bins: dict[str, Bin] = {}
 
 
-def register(kind: str, model: Any, label: Any, restore: Callable[[Actor, Any], None], purge: Callable[[Any], None], read_scope: str) -> None:
+def register(
+    kind: str, model: Any, label: Any, restore: Callable[[Actor, Any], None], purge: Callable[[Any], None], read_scope: str
+) -> None:
     """`label` is the column shown as the row's name."""
     bins[kind] = Bin(kind, model, label, restore, purge, read_scope)
 

@@ -1,16 +1,17 @@
 """Shapes of tokens and scopes on the wire (DESIGN section 3)."""
 
 from marshmallow import fields, validate
+
 from webapp.core.shapes import Choice, Count, Id, Line, Shape, Time
 from webapp.tokens import service
 
-SCOPES = {"validate": validate.Length(min=1, max=100)}
+SOME = validate.Length(min=1, max=100)
 
 
 class TokenCreate(Shape):
     name = Line(120, 1, required=True)
     kind = Choice("ops", "message", "workspace", load_default="workspace")
-    scopes = fields.List(Line(64, 1), required=True, **SCOPES)
+    scopes = fields.List(Line(64, 1), required=True, validate=SOME)
     expires_in = Count(allow_none=True, metadata={"description": "seconds; 0 = never"})
     expires_at = Time(allow_none=True)
     domain_ids = fields.List(Id(), allow_none=True, validate=validate.Length(max=1000))
@@ -21,7 +22,7 @@ class TokenCreate(Shape):
 
 class TokenPatch(Shape):
     name = Line(120, 1)
-    scopes = fields.List(Line(64, 1), **SCOPES)
+    scopes = fields.List(Line(64, 1), validate=SOME)
     expires_at = Time(allow_none=True)
     allowed_ips = fields.List(Line(64, 1), allow_none=True, validate=validate.Length(max=100))
 
@@ -30,8 +31,12 @@ class TokenSchema(Shape):
     id = fields.Integer(required=True)
     name = fields.String(required=True)
     kind = Choice("ops", "message", "workspace", required=True)
-    status = fields.Function(lambda token: token["status"] if isinstance(token, dict) else service.status(token), metadata={"type": "string"})
-    prefix = fields.Function(lambda token: token["prefix"] if isinstance(token, dict) else service.prefix(token), metadata={"type": "string"})
+    status = fields.Function(
+        lambda token: token["status"] if isinstance(token, dict) else service.status(token), metadata={"type": "string"}
+    )
+    prefix = fields.Function(
+        lambda token: token["prefix"] if isinstance(token, dict) else service.prefix(token), metadata={"type": "string"}
+    )
     last_four = fields.String(required=True)
     scopes = fields.List(fields.String(), required=True)
     domain_ids = fields.List(fields.Integer(), required=True, allow_none=True)
