@@ -19,7 +19,10 @@ def create_app(settings: Settings) -> Mailroom:
     """The whole application for these settings; opens no connection."""
     app = Mailroom(
         "webapp",
-        root_path=str(ROOT / "webapp"), template_folder=str(ROOT / "templates"), static_folder=str(ROOT / "static"), static_url_path="/static",
+        root_path=str(ROOT / "webapp"),
+        template_folder=str(ROOT / "templates"),
+        static_folder=str(ROOT / "static"),
+        static_url_path="/static",
     )
     secrets.configure(settings.secret_keys)
     app.config.update(

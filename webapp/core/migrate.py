@@ -1,6 +1,6 @@
 """The schema: Alembic, driven from code, one linear history in `webapp/migrations/versions`.
 
-`python -m webapp.cli.draft TABLE…` prints the operations that create the named tables, to be put into a dated migration.
+`python -m webapp.migrations.draft TABLE…` prints the operations that create the named tables, to be put into a dated migration.
 """
 
 from functools import lru_cache

@@ -1,4 +1,4 @@
-"""For developers: `python -m webapp.cli.draft TABLE…` prints the operations that create tables, to be put into a dated migration."""
+"""For developers: `python -m webapp.migrations.draft TABLE…` prints the operations that create tables, to be put into a dated migration."""
 
 import sys
 
