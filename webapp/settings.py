@@ -58,7 +58,7 @@ class Settings:
         default_says="SQLite in the instance folder", hidden="password",
     )
     redis_url: str | None = _setting(
-        "REDIS_URL", types.redis_url, None, "redis://…; unset, up starts a Redis of its own", default_says="embedded", hidden="password"
+        "REDIS_URL", types.redis_url, None, "URL of a Redis (redis://…); unset, up starts one of its own", default_says="embedded", hidden="password"
     )
     blob_url: str = _setting(
         "MAILROOM_BLOB_URL", types.blob_url, None, "where large bodies lie; s3://bucket/prefix to scale",
