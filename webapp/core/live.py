@@ -25,6 +25,8 @@ blp = Blueprint("live", __name__)
 LIFE_S = 300.0
 _open = 0
 _lock = threading.Lock()
+#: set when this process is asked to end, so that open streams do not hold it up
+closing = threading.Event()
 
 
 def channel(workspace_id: int) -> str:
@@ -81,12 +83,15 @@ def _no_stream() -> Response:
 def _stream(hub: Any) -> Iterator[str]:
     """Names of events as they come; a comment every 10 s finds out whether anybody still listens."""
     ends = time.monotonic() + LIFE_S
+    quiet = 0
     try:
         yield "retry: 2000\nevent: hello\ndata: 1\n\n"
-        while time.monotonic() < ends:
-            message = hub.get_message(timeout=10.0)
+        while time.monotonic() < ends and not closing.is_set():
+            message = hub.get_message(timeout=1.0)
             if message is None:
-                yield ": still here\n\n"
+                quiet += 1
+                if quiet % 10 == 0:
+                    yield ": still here\n\n"
                 continue
             yield f"event: {message['data'].decode()}\ndata: 1\n\n"
     except redis.RedisError:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 import socket
 from typing import Any
 
@@ -11,6 +12,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.glogging import Logger
 from gunicorn.workers import gthread
 
+from webapp.core import live
 from webapp.processes import guard
 from webapp.settings import Settings
 
@@ -56,6 +58,7 @@ class WebServer(BaseApplication):
             "control_socket_disable": True,
             "logger_class": HouseLog,
             "post_fork": _after_fork,
+            "post_worker_init": _when_ready,
             # A folder in memory: the workers touch a file there once a second to show that they live.
             "worker_tmp_dir": "/dev/shm" if os.path.isdir("/dev/shm") else None,  # noqa: S108  # gunicorn makes an unnamed file there
         }
@@ -74,3 +77,14 @@ def serve(app: Flask, settings: Settings, listener: socket.socket) -> None:
 def _after_fork(arbiter: Arbiter, worker: gthread.ThreadWorker) -> None:
     guard.tie_to_parent(arbiter.pid)
     guard.name_process("mailroom-web")
+
+
+def _when_ready(worker: gthread.ThreadWorker) -> None:
+    """Open live streams end at SIGTERM; without this each would hold the worker up for its whole grace."""
+    leave: Any = signal.getsignal(signal.SIGTERM)
+
+    def close(number: int, frame: Any) -> None:
+        live.closing.set()
+        leave(number, frame)
+
+    signal.signal(signal.SIGTERM, close)
