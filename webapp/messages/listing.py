@@ -22,8 +22,9 @@ from webapp.messages.scan import Scan, among
 ROW = (
     Message.id, Message.mailbox_id, Message.direction, Message.state, Message.envelope_sender, Message.recipient, Message.sender,
     Message.sender_name, Message.receivers_text, Message.cc_text, Message.subject, Message.message_id_header, Message.date,
-    Message.size_bytes, Message.has_attachments, Message.attachments, Message.preview, Message.folder, Message.seen, Message.quarantined, Message.trusted,
-    Message.is_test, Message.parse_limited, Message.problem, Message.delivery_state, Message.created_at, Mailbox.email.label("mailbox"),
+    Message.size_bytes, Message.has_attachments, Message.attachments, Message.preview, Message.folder, Message.seen,
+    Message.quarantined, Message.trusted, Message.is_test, Message.parse_limited, Message.problem, Message.delivery_state,
+    Message.created_at, Mailbox.email.label("mailbox"),
 )  # fmt: skip
 #: conditions written out as the partial indexes have them, so that both databases see that these serve
 LIVING = text("messages.deleted_at IS NULL")
@@ -210,6 +211,6 @@ def _row_by_row(asked: dict[str, Any]) -> list[ColumnElement[bool]]:
 
 
 def _part(column: Any, value: str) -> ColumnElement[bool]:
-    """Somewhere in it, any case, nothing in it special. The databases fold the case of ASCII alone, so other letters are asked for in each."""
+    """Somewhere in it, any case, nothing in it special. The databases fold the case of ASCII alone; other letters are asked for in each."""
     spellings = {value} if value.isascii() else {value, value.lower(), value.upper(), value.title()}
     return and_(column.is_not(None), or_(*[column.icontains(spelling, autoescape=True) for spelling in sorted(spellings)]))

@@ -117,6 +117,9 @@ class Message(Timestamps, Leased, Base):
     is_test: Mapped[bool] = mapped_column(default=False)
     #: parsing stopped at a limit; what was read is shown, the source is whole
     parse_limited: Mapped[bool] = mapped_column(default=False)
+    #: when it was read by the job, and when it was put into its folder
+    processed_at: Mapped[datetime | None]
+    filed_at: Mapped[datetime | None]
     #: why it could not be read or processed, in words
     problem: Mapped[str | None] = mapped_column(Text)
     #: of sent mail: what its deliveries come to (kept by sending)

@@ -7,6 +7,7 @@
 """
 
 import hashlib
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
@@ -40,7 +41,7 @@ def prepare(raw: bytes) -> Prepared:
     digest = hashlib.sha256(raw).hexdigest()
     if len(packed) <= MOST_IN_ROW:
         return Prepared(digest, len(raw), packed, None)
-    key = f"raw/{content_key(raw)}"
+    key = f"raw/{content_key(raw)}-{secrets.token_hex(6)}"
     blobs().put(key, packed)
     return Prepared(digest, len(raw), None, key)
 
@@ -49,6 +50,8 @@ def keep(prepared: Prepared) -> RawMessage:
     """The row of this content. On PostgreSQL a known one is locked against removal until the transaction ends."""
     found = db.session.scalar(_by_digest(prepared.sha256))
     if found is not None:
+        if prepared.blob_key:
+            _forget_blob(prepared.blob_key)
         return found
     insert: Any = sqlite.insert if is_sqlite() else postgresql.insert
     values = {
@@ -77,6 +80,11 @@ def load(raw_id: int) -> bytes:
     return unpack(row.packed if row.packed is not None else blobs().get(row.blob_key))
 
 
+def _forget_blob(key: str) -> None:
+    """Delete a blob after the commit. Keys are never used twice, so nobody can have stored the same content under it meanwhile."""
+    queue.after_commit(f"raw:{key}", partial(blobs().delete, key))
+
+
 def release(raw_ids: Iterable[int]) -> int:
     """Remove those of these sources that nothing points at any more; says how many went.
 
@@ -88,6 +96,6 @@ def release(raw_ids: Iterable[int]) -> int:
     for row in rows:
         db.session.delete(row)
         if row.blob_key:
-            queue.after_commit(f"raw:{row.blob_key}", partial(blobs().delete, row.blob_key))
+            _forget_blob(row.blob_key)
     db.session.flush()
     return len(rows)

@@ -1,9 +1,10 @@
 """From the source to the columns: what a parsed mail leaves in `messages` and in the search index."""
 
+import re
 from datetime import datetime
 
 from webapp.core import live
-from webapp.core.db import db
+from webapp.core.db import db, utcnow
 from webapp.mail import mime
 from webapp.mail.mime import ParsedMail
 from webapp.messages import index, raws
@@ -13,6 +14,8 @@ from webapp.messages.words import storable
 LIVE_EVENT = "messages-changed"
 #: lists of receivers in columns are cut at this length
 LONGEST_LIST = 10_000
+#: what of a text could be opened
+LINK = re.compile(r"(?:https?://|www\.)[^\s<>\"']+", re.I)
 #: what the row keeps of each attachment
 ATTACHMENT = ("filename", "content_type", "size", "content_id", "inline")
 
@@ -38,7 +41,7 @@ def apply_parsed(message: Message, parsed: ParsedMail) -> None:
     message.has_attachments = any(not item.inline for item in parsed.attachments)
     message.preview = "" if secret else storable(mime.preview(parsed), 200)
     message.parse_limited, message.problem = parsed.parse_limited, parsed.problem
-    message.state = "processed"
+    message.state, message.processed_at = "processed", utcnow()
     db.session.flush()
     index.put(
         message,

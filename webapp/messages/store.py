@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from webapp.core import live, queue
-from webapp.core.db import db
+from webapp.core.db import db, utcnow
 from webapp.mailboxes.models import Mailbox
 from webapp.messages import raws, totals
 from webapp.messages.models import DIRECTIONS, INBOX, Message, RawMessage
@@ -69,7 +69,7 @@ def file_message(message: Message, folder: str = INBOX) -> None:
     """Show the mail in a folder, unless its mailbox keeps mail in the archive alone."""
     mailbox = db.session.get(Mailbox, message.mailbox_id) if message.mailbox_id else None
     if mailbox is None or mailbox.default_delivery != "archive_only":
-        message.folder = folder
+        message.folder, message.filed_at = folder, utcnow()
     db.session.flush()
     live.notify(message.workspace_id, LIVE_EVENT)
 

@@ -69,6 +69,8 @@ def _note_changes(session: Session, _context: Any, _instances: Any) -> None:
     for row in session.deleted:
         if isinstance(row, Message):
             note(row.workspace_id, row.mailbox_id, _negative(shares(_before(row))), session)
+        if isinstance(row, Mailbox):  # its messages go by their foreign key
+            note(row.workspace_id, None, _negative(_read_of(session, row)), session)
     for row in session.dirty:
         if isinstance(row, Message):
             before, after = _before(row), _now(row)
@@ -90,6 +92,11 @@ def _write(session: Session) -> None:
 @event.listens_for(Session, "after_rollback")
 def _forget(session: Session) -> None:
     session.info.pop("message_totals", None)
+
+
+def _read_of(session: Session, mailbox: Mailbox) -> dict[str, int]:
+    with session.no_autoflush:
+        return read(mailbox.workspace_id, mailbox.id)
 
 
 def _now(row: Message) -> dict[str, Any]:

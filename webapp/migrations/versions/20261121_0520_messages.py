@@ -68,6 +68,8 @@ def upgrade() -> None:
         sa.Column("trusted", sa.Boolean(), nullable=False),
         sa.Column("is_test", sa.Boolean(), nullable=False),
         sa.Column("parse_limited", sa.Boolean(), nullable=False),
+        sa.Column("processed_at", UTCDateTime(), nullable=True),
+        sa.Column("filed_at", UTCDateTime(), nullable=True),
         sa.Column("problem", sa.Text(), nullable=True),
         sa.Column("delivery_state", sa.String(), nullable=True),
         sa.Column("ip", sa.String(), nullable=True),
