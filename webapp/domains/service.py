@@ -19,8 +19,8 @@ from webapp.mail import dkim, dns_records
 from webapp.mail.address import BadAddress, is_valid_domain, normalise
 
 __all__ = [
-    "check_name", "create_domain", "delete_domain", "find_domain", "get_domain", "list_domains", "purge_domain", "records",
-    "restore_domain", "seen", "snapshot", "target", "update_domain", "verify_domain",
+    "check_name", "create_domain", "delete_domain", "find_domain", "get_domain", "get_for_dns", "get_seen", "list_domains", "purge_domain",
+    "records", "restore_domain", "seen", "snapshot", "target", "update_domain", "verify_domain",
 ]  # fmt: skip
 
 DKIM_SELECTOR = "mailroom1"
@@ -175,3 +175,9 @@ def records(domain: Domain) -> list[dns_records.Record]:
     """What the owner of the name publishes so that mail arrives and is believed."""
     return dns_records.records_for(domain.name, settings().hostname, domain.dkim_selector, domain.dkim_public, domain.verify_token)
 
+
+
+def get_for_dns(actor: Actor, domain_id: int) -> Domain:
+    """A domain for somebody who may see its DNS records."""
+    actor.require("domains:dns:read")
+    return get_seen(actor, domain_id)

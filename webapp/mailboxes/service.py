@@ -18,6 +18,7 @@ from webapp.domains import service as domains
 from webapp.domains.models import Domain
 from webapp.domains.taken import unless_taken
 from webapp.mail.address import BadAddress, normalise
+from webapp.mailboxes import usage
 from webapp.mailboxes.addressing import Resolved, check_login, find_mailbox, resolve
 from webapp.mailboxes.models import DEFAULT_MESSAGE_BYTES, Mailbox
 from webapp.mailboxes.rows import SETTINGS, get_seen, seen, snapshot, target
@@ -73,7 +74,7 @@ def create_mailbox(
     _check_choices(choices)
     # Hashing takes tens of milliseconds, so it comes before anything is locked.
     hashed = passwords.hash_password(secret)
-    domain = domains.get_domain(actor, domain_id, for_update=True)
+    domain = domains.get_seen(actor, domain_id, for_update=True)
     email = _address(local, domain)
     if secret.lower() == email:
         raise invalid("password", "The password may not be the address itself; choose another.")
@@ -131,7 +132,9 @@ def list_mailboxes(actor: Actor, asked: PageRequest, filters: dict[str, Any] | N
         query = query.where(Mailbox.email.icontains(search, autoescape=True) | Mailbox.display_name.icontains(search, autoescape=True))
     whole = not given and actor.domain_ids is None and actor.mailbox_ids is None
     total = counters.read(actor.workspace_id, "mailboxes") if whole else None
-    return paginate(query, asked, sortable=SORTABLE, default="id", tie=Mailbox.id, total=total, descending=asked.sort_by is None)
+    page = paginate(query, asked, sortable=SORTABLE, default="id", tie=Mailbox.id, total=total, descending=asked.sort_by is None)
+    usage.load(page.items)
+    return page
 
 
 def get_mailbox(actor: Actor, mailbox_id: int, *, for_update: bool = False) -> Mailbox:

@@ -1,0 +1,159 @@
+"""Shapes of domains on the wire, in the words of both families (reference/mailtrigger.md 2.1, reference/trekmail.md 4)."""
+
+from typing import Any
+
+from marshmallow import fields, validate
+
+from webapp.core.shapes import Choice, Line, Shape, Shown
+from webapp.domains import service
+from webapp.domains.models import Domain
+from webapp.domains.verification import PREFIX
+
+LONGEST_NOTE = 120
+TEXT = {"type": "string"}
+
+
+class CatchAllIn(Shape):
+    enabled = fields.Boolean(required=True)
+    destination = Line(255, allow_none=True, metadata={"description": "address of a mailbox of this workspace"})
+
+
+class DomainCreate(Shape):
+    name = Line(255, 1, required=True, metadata={"description": "as in example.com; letters of any script"})
+    note = Line(LONGEST_NOTE, allow_none=True)
+    mail_hosting = Choice("trekmail", load_only=True, metadata={"description": "mail for the domain is kept here"})
+
+
+class DomainPatch(Shape):
+    name = Line(255, 1, metadata={"description": "must be the name that it has"})
+    note = Line(LONGEST_NOTE, allow_none=True)
+    catch_all = fields.Nested(CatchAllIn)
+
+
+class DomainPut(DomainPatch):
+    """Everything that is not sent goes back to its default."""
+
+    note = Line(LONGEST_NOTE, allow_none=True, load_default=None)
+    catch_all = fields.Nested(CatchAllIn, load_default=lambda: {"enabled": False})
+
+
+class VerifyIn(Shape):
+    by_hand = fields.Boolean(load_default=False, metadata={"description": "an owner vouches for the domain; the DNS is not asked"})
+
+
+class ForceQuery(Shape):
+    force = fields.Boolean(load_default=False, metadata={"description": "take along what is in use"})
+
+
+class DomainQuery(Shape):
+    status = Choice("pending_dns", "active", "suspended")
+    verified = fields.Boolean()
+    search = Line(255, metadata={"description": "part of the name or note"})
+
+
+class VerificationRecord(Shape):
+    type = fields.String(required=True)
+    host = fields.String(required=True)
+    value = fields.String(required=True)
+
+
+class CatchAll(Shape):
+    enabled = fields.Boolean(required=True)
+    destination = fields.String(required=True, allow_none=True)
+
+
+class LastCheck(Shape):
+    sentence = fields.String(required=True, metadata={"description": "what was asked and what came back"})
+    resolver = fields.String(required=True)
+    status = Choice("ok", "nxdomain", "no_answer", "servfail", "timeout", required=True)
+    found = fields.List(fields.String(), required=True)
+
+
+class DomainSchema(Shape):
+    id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    domain = fields.String(attribute="name", required=True, dump_only=True)
+    status = Choice("pending_dns", "active", "suspended", required=True)
+    verified = fields.Boolean(attribute="is_verified", required=True, dump_only=True)
+    verified_by_hand = fields.Boolean(required=True)
+    verified_at = fields.DateTime(required=True, allow_none=True)
+    last_checked_at = fields.DateTime(required=True, allow_none=True)
+    last_check = fields.Nested(LastCheck, required=True, allow_none=True)
+    verification_token = fields.String(attribute="verify_token", required=True, dump_only=True)
+    verification_record = Shown(VerificationRecord, "proof", required=True)
+    mail_hosting = fields.Function(lambda domain: "trekmail", metadata=TEXT)
+    dkim_selector = fields.String(required=True)
+    dkim_public_key = fields.String(attribute="dkim_public", required=True, dump_only=True)
+    dkim_status = fields.Function(lambda domain: "not_checked", metadata=TEXT)
+    dns_status = fields.Function(lambda domain: dns_status(domain), metadata={**TEXT, "enum": ["not_checked", "missing", "verified"]})
+    spf_hint = fields.Function(lambda domain: hint(domain, "spf_record"), metadata=TEXT)
+    dmarc_hint = fields.Function(lambda domain: hint(domain, "dmarc_main"), metadata=TEXT)
+    mx_hint = fields.Function(lambda domain: hint(domain, "mx_primary"), metadata=TEXT)
+    catch_all = Shown(CatchAll, "catching", required=True)
+    note = fields.String(required=True, allow_none=True)
+    mailboxes_count = fields.Integer(attribute="mailbox_count", required=True, dump_only=True)
+    mailbox_count = fields.Integer(required=True)
+    created_at = fields.DateTime(required=True)
+    updated_at = fields.DateTime(required=True)
+
+    def proof(self, domain: Domain) -> dict[str, str]:
+        return {"type": "TXT", "host": f"_mailroom.{domain.name}", "value": PREFIX + domain.verify_token}
+
+    def catching(self, domain: Domain) -> dict[str, Any]:
+        return {"enabled": domain.catch_all_enabled, "destination": domain.catch_all_destination}
+
+
+class DomainVerified(DomainSchema):
+    """The answer of a verification: the domain, and what was found where, in a sentence."""
+
+    message = fields.Function(lambda domain: outcome(domain), metadata=TEXT)
+
+
+class DnsRecord(Shape):
+    id = fields.String(required=True)
+    type = Choice("TXT", "MX", "CNAME", required=True)
+    host = fields.String(required=True)
+    value = fields.String(required=True)
+    priority = fields.Integer(required=True, allow_none=True)
+    purpose = fields.String(required=True)
+    required = fields.Boolean(required=True)
+    status = fields.String(required=True, validate=validate.OneOf(["not_checked", "found", "missing"]))
+
+
+class DnsRequirements(Shape):
+    records = fields.List(fields.Nested(DnsRecord), required=True)
+
+
+def dns_status(domain: Domain) -> str:
+    """Of the TXT record that proves the domain, the only one looked up so far."""
+    if domain.is_verified and not domain.verified_by_hand:
+        return "verified"
+    return "missing" if domain.last_check and domain.last_check["status"] in ("nxdomain", "no_answer") else "not_checked"
+
+
+def hint(domain: Domain, record_id: str) -> str | None:
+    return next((record.value for record in service.records(domain) if record.id == record_id), None)
+
+
+def outcome(domain: Domain) -> str:
+    if domain.verified_by_hand:
+        return f"{domain.name} is verified; an owner vouched for it."
+    check = domain.last_check
+    if check is None:
+        return f"{domain.name} has not been looked up yet."
+    if domain.is_verified and check["status"] != "ok":
+        return f"{domain.name} stays verified, though this time the record was not there: {check['sentence']}"
+    return str(check["sentence"])
+
+
+def requirements(domain: Domain) -> dict[str, Any]:
+    """The records to publish, each with what is known about it."""
+    proof = {"verified": "found", "missing": "missing"}.get(dns_status(domain), "not_checked")
+    shown = []
+    for record in service.records(domain):
+        status = proof if record.id == "verification" else "not_checked"
+        shown.append({
+            "id": record.id, "type": record.type, "host": record.host, "value": record.value, "priority": record.priority,
+            "purpose": record.purpose, "required": record.required, "status": status,
+        })  # fmt: skip
+    return {"records": shown}
