@@ -42,10 +42,9 @@ class Child:
     stop_asked: bool = False
     _rest: bytes = field(default=b"", repr=False)
 
-    def start(self, life: tuple[int, int], close: list[int]) -> None:
+    def start(self, close: list[int]) -> None:
         """Fork.
 
-        life   the pipe whose write end only the supervisor keeps
         close  file descriptors of the supervisor that the child must not hold
         """
         reading, writing = os.pipe()
@@ -56,7 +55,7 @@ class Child:
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         pid = os.fork()
         if pid == 0:
-            _become(self, parent, life, [*close, reading], writing)
+            _become(self, parent, [*close, reading], writing)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         os.close(writing)
         os.set_blocking(reading, False)
@@ -96,7 +95,7 @@ class Child:
         return [line.decode("utf-8", "replace").rstrip("\r") for line in lines]
 
 
-def _become(child: Child, parent: int, life: tuple[int, int], close: list[int], writing: int) -> None:
+def _become(child: Child, parent: int, close: list[int], writing: int) -> None:
     """The forked side; does not return."""
     code = 1
     try:
@@ -108,7 +107,7 @@ def _become(child: Child, parent: int, life: tuple[int, int], close: list[int], 
         for number in SIGNALS:
             signal.signal(number, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        for fd in {*close, life[1]}:
+        for fd in close:
             os.close(fd)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
@@ -117,7 +116,6 @@ def _become(child: Child, parent: int, life: tuple[int, int], close: list[int], 
         for fd in (nothing, writing):
             os.close(fd)
         sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # a TextIOWrapper here
-        guard.watch(life[0])
         child.run()
         code = 0
     except SystemExit as end:

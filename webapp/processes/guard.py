@@ -1,21 +1,19 @@
-"""A child never outlives its parent, however the parent dies.
+"""A part never outlives the supervisor, however that dies.
 
-Two means, since each has a gap: on Linux the kernel kills the child when its parent dies (even one that hangs or is stopped);
-everywhere a thread waits on a pipe whose other end only the supervisor holds, and ends the child's process group when it closes.
+Two means, since each has a gap. On Linux the kernel kills a child when its parent dies, even one that hangs or is stopped, but
+not what the child itself started. Everywhere a watchdog, a process that does nothing else, reads a pipe whose other end only
+the supervisor holds, and kills the process groups of all parts when it ends.
 """
 
 import ctypes
 import os
 import signal
 import sys
-import threading
+from collections.abc import Iterable
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_NAME = 15
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-
-#: does the kernel see to it that children die, also after exec?
-KERNEL_GUARDS = _libc is not None
 
 
 def tie_to_parent(parent: int) -> None:
@@ -28,18 +26,76 @@ def tie_to_parent(parent: int) -> None:
         os._exit(1)
 
 
-def watch(life: int) -> None:
-    """Kill this process group, in a thread, when the other end of the pipe `life` closes; for a group that is ours alone."""
-    threading.Thread(target=_kill_group_at_end, args=(life,), name="guard", daemon=True).start()
-
-
-def _kill_group_at_end(life: int) -> None:
-    while os.read(life, 1):
-        continue
-    os.killpg(os.getpgrp(), signal.SIGKILL)
-
-
 def name_process(name: str) -> None:
     """The name that `ps -o comm` and `top` show, 15 characters at most. Linux; else nothing."""
     if _libc is not None:
         _libc.prctl(_PR_SET_NAME, name.encode()[:15], 0, 0, 0)
+
+
+def kill_group(leader: int) -> None:
+    """Kill a part and whatever it started; each part leads a process group of its own."""
+    try:
+        os.killpg(leader, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        # macOS answers EPERM for a group of which only zombies are left.
+        return
+
+
+class Watchdog:
+    """The process that outlives the supervisor for a moment.
+
+    close  file descriptors of the supervisor that it must not hold
+    """
+
+    def __init__(self, close: Iterable[int]) -> None:
+        reading, self.writing = os.pipe()
+        self.pid = os.fork()
+        if self.pid == 0:
+            try:
+                _stand_by(reading, [self.writing, *close])
+            finally:
+                os._exit(0)
+        os.close(reading)
+
+    def has(self, leader: int) -> None:
+        """From now on it kills this group as well."""
+        self._tell(f"+{leader}\n")
+
+    def has_no_more(self, leader: int) -> None:
+        """That group is gone; its number may come to mean another."""
+        self._tell(f"-{leader}\n")
+
+    def is_gone(self) -> bool:
+        """Has it died? It is buried then."""
+        return os.waitpid(self.pid, os.WNOHANG)[0] != 0
+
+    def dismiss(self) -> None:
+        """Let it end, and wait for that."""
+        os.close(self.writing)
+        os.waitpid(self.pid, 0)
+
+    def _tell(self, text: str) -> None:
+        try:
+            os.write(self.writing, text.encode())
+        except BrokenPipeError:
+            return  # it is dead; the supervisor notices and starts another
+
+
+def _stand_by(reading: int, close: Iterable[int]) -> None:
+    """The life of the watchdog: learn the groups, and kill them when the supervisor's end of the pipe closes."""
+    os.setpgid(0, 0)
+    name_process("mailroom-guard")
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    for fd in close:
+        os.close(fd)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(nothing, fd)
+    groups: set[int] = set()
+    with os.fdopen(reading, encoding="ascii") as lines:
+        for line in lines:
+            groups.add(int(line[1:])) if line[0] == "+" else groups.discard(int(line[1:]))
+    for group in groups:
+        kill_group(group)

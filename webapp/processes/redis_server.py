@@ -9,9 +9,7 @@ import os
 import platform
 import secrets
 import shutil
-import signal
 import socket
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -19,7 +17,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from webapp.processes import guard
 from webapp.settings import Settings
 
 #: struct sockaddr_un holds 104 bytes on macOS and 108 on Linux, the closing NUL included
@@ -90,16 +87,7 @@ class EmbeddedRedis:
 
     def run(self) -> None:
         """Become the server; called in a child of the supervisor, and ends with it."""
-        command = [str(self.binary), str(self.folder / "redis.conf")]
-        if guard.KERNEL_GUARDS:
-            os.execv(self.binary, command)  # noqa: S606  # the signal of the guard survives exec, a thread would not
-        self.attend(command)
-
-    def attend(self, command: list[str]) -> None:
-        """Where the kernel does not end orphans: stay beside the server, so that the guard's thread ends both."""
-        server = subprocess.Popen(command)  # noqa: S603  # our own program and file
-        signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-        raise SystemExit(server.wait())
+        os.execv(self.binary, [str(self.binary), str(self.folder / "redis.conf")])  # noqa: S606  # our own program and file
 
     def wait(self, is_running: Callable[[], bool], patience_s: float = 10.0) -> bool:
         """Wait until it answers. returns False when it ended or did not answer in time; `is_running` may do other work meanwhile"""

@@ -7,9 +7,10 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from webapp.processes import guard
 from webapp.processes.child import Child
 from webapp.processes.console import Console
 
@@ -27,16 +28,16 @@ class Supervisor:
     keep         file descriptors (lock, listening socket) that children do not inherit
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, keep: Iterable[int] = ()) -> None:
         self.console = console
         self.children: list[Child] = []
-        self.keep: list[int] = []
+        self.keep = list(keep)
         self.after_death: Callable[[Child, int], None] = lambda child, pid: None
         self.on_stop: Callable[[], None] = lambda: None
         self.stopping_since: float | None = None
         self._stop_signals = 0
         self._selector = selectors.DefaultSelector()
-        self._life = os.pipe()
+        self._watchdog = guard.Watchdog([*self.keep, self._selector.fileno()])
         self._wake = os.pipe()
         for fd in self._wake:
             os.set_blocking(fd, False)
@@ -52,7 +53,9 @@ class Supervisor:
         if child not in self.children:
             self.children.append(child)
         others = [other.output for other in self.children if other.output is not None]
-        child.start(self._life, [*others, *self._wake, self._selector.fileno(), *self.keep])
+        child.start([*others, *self._wake, self._selector.fileno(), self._watchdog.writing, *self.keep])
+        assert child.pid is not None
+        self._watchdog.has(child.pid)
         self._selector.register(child.output, selectors.EVENT_READ, child)  # type: ignore[arg-type]  # an int after start
         return child
 
@@ -85,6 +88,14 @@ class Supervisor:
             self.turn(30.0)
         while any(child.pid is not None for child in self.children):
             self.turn(0.2)
+
+    def close(self) -> None:
+        """After `run`: nothing of the supervisor itself stays behind."""
+        signal.set_wakeup_fd(-1)
+        self._watchdog.dismiss()
+        self._selector.close()
+        for fd in self._wake:
+            os.close(fd)
 
     def stop(self) -> None:
         """Begin to stop, as SIGTERM does."""
@@ -138,13 +149,16 @@ class Supervisor:
 
     def _bury(self) -> None:
         """Take note of every child that died."""
+        if self._watchdog.is_gone():
+            self._renew_watchdog()
         for child in list(self.children):
             if child.pid is None:
                 continue
             pid, status = os.waitpid(child.pid, os.WNOHANG)
             if pid == 0:
                 continue
-            _kill_group(pid)
+            guard.kill_group(pid)
+            self._watchdog.has_no_more(pid)
             self._show_last(child)
             pause = child.died(time.monotonic())
             if child.once or self.stopping_since is not None:
@@ -156,6 +170,14 @@ class Supervisor:
             if child.once:
                 self.children.remove(child)
 
+    def _renew_watchdog(self) -> None:
+        os.close(self._watchdog.writing)
+        outputs = [child.output for child in self.children if child.output is not None]
+        self._watchdog = guard.Watchdog([*self.keep, *self._wake, *outputs, self._selector.fileno()])
+        for child in self.children:
+            if child.pid is not None:
+                self._watchdog.has(child.pid)
+
     def _start_due(self) -> None:
         for child in self.children:
             if child.start_at is not None and child.start_at <= time.monotonic():
@@ -166,7 +188,7 @@ class Supervisor:
         if passed_s > STOP_S or self._stop_signals > 1:
             for child in self.children:
                 if child.pid is not None:
-                    _kill_group(child.pid)
+                    guard.kill_group(child.pid)
             return
         for stage, latest_s in enumerate(STAGES_S):
             running = [child for child in self.children if child.pid is not None and child.stage < stage]
@@ -183,15 +205,6 @@ def _how(status: int) -> str:
     if code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     return "ended" if code == 0 else f"ended with code {code}"
-
-
-def _kill_group(leader: int) -> None:
-    """Kill a part and whatever it started; each part leads a process group of its own."""
-    try:
-        os.killpg(leader, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        # macOS answers EPERM for a group of which only zombies are left.
-        return
 
 
 def _read_all(fd: int) -> bytes:

@@ -50,8 +50,7 @@ def up(settings: Settings, begun: float | None = None) -> None:
     ports.check(settings, but="MAILROOM_HTTP_PORT")
     listener = ports.listen("MAILROOM_HTTP_PORT", settings.http_host, settings.http_port)
     console = Console()
-    supervisor = Supervisor(console)
-    supervisor.keep = [lock.fileno()]
+    supervisor = Supervisor(console, keep=[lock.fileno()])
     os.environ["MAILROOM_UNDER_UP"] = "1"
     try:
         redis = None
@@ -77,6 +76,7 @@ def up(settings: Settings, begun: float | None = None) -> None:
     finally:
         supervisor.stop()
         supervisor.run()
+        supervisor.close()
         lock.close()
 
 

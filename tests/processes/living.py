@@ -1,0 +1,112 @@
+"""Real processes for tests: started in a temporary folder on free ports, watched through their output and their children."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.servers import wait_until
+from webapp.settings import ROOT
+
+
+class Living:
+    """One started program; its output is collected line by line."""
+
+    def __init__(self, command: list[str], **environ: str) -> None:
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAILROOM_", "DATABASE_URL", "REDIS_URL"))}
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env={**kept, **environ}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
+        )
+        self.lines: list[str] = []
+        threading.Thread(target=self._collect, daemon=True).start()
+
+    def _collect(self) -> None:
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.lines.append(line.rstrip("\n"))
+
+    @property
+    def text(self) -> str:
+        return "\n".join(self.lines)
+
+    def says(self, words: str, timeout_s: float = 20, times: int = 1) -> str:
+        """Wait for the nth line that contains the words; returns it."""
+
+        def found() -> str | None:
+            hits = [line for line in self.lines if words in line]
+            if len(hits) < times and self.process.poll() is not None:
+                raise AssertionError(f"ended with {self.process.returncode} without saying {words!r}:\n{self.text}")
+            return hits[times - 1] if len(hits) >= times else None
+
+        line: str = wait_until(found, f"{words!r}; it said:\n{self.text}", timeout_s)
+        return line
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        self.process.send_signal(number)
+
+    def ends(self, timeout_s: float = 20) -> int:
+        return self.process.wait(timeout_s)
+
+    def family(self) -> list[int]:
+        """The ids of all processes below it, the watchdog included."""
+        return descendants(self.process.pid)
+
+    def clean_up(self) -> None:
+        """For fixtures: whatever happened, nothing stays."""
+        for pid in [*self.family(), self.process.pid]:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        self.process.wait(10)
+
+
+def python(program: str | Path) -> list[str]:
+    return [sys.executable, str(program)]
+
+
+def descendants(pid: int) -> list[int]:
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
+    children: dict[int, list[int]] = {}
+    for line in listing.splitlines():
+        child, parent = map(int, line.split())
+        children.setdefault(parent, []).append(child)
+    found, queue = [], [pid]
+    while queue:
+        below = children.get(queue.pop(), [])
+        found += below
+        queue += below
+    return found
+
+
+def is_alive(pid: int) -> bool:
+    """A process that is gone or only waits to be buried is not alive."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
+    return bool(state) and not state.startswith("Z")
+
+
+def all_gone(pids: list[int]) -> Callable[[], bool]:
+    return lambda: not any(is_alive(pid) for pid in pids)
+
+
+def free_ports(number: int) -> list[int]:
+    """Ports that nobody listens on now; held together so that they differ."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(number)]
+    found = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return found
+
+
+def can_be_bound(port: int) -> bool:
+    try:
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    return True
