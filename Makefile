@@ -22,8 +22,8 @@ check: .venv/installed-for-dev ## ruff, mypy, import-linter, djlint: seconds
 faults: .venv/installed-for-dev ## only the tests that kill, cut, fill and flush
 	@$(PYTEST) tests/faults
 
-bench: .venv/installed-for-dev ## benchmarks: ratios to a rival in the same run
-	@$(PYTEST) tests/bench -s
+bench: .venv/installed-for-dev ## benchmarks with a rival in the same run; NAME=http_list runs one
+	@.venv/bin/python -m tests.bench $(NAME)
 
 map: .venv/installed-for-run ## features with their tables, endpoints, pages and jobs on one screen
 	@.venv/bin/python app.py map

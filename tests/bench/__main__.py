@@ -1,0 +1,11 @@
+"""`python -m tests.bench [NAME…]`: run the named benchmarks, or all."""
+
+import sys
+from importlib import import_module
+
+NAMES = ("memory", "latency", "smtp_intake", "http_list", "pages")
+
+for name in sys.argv[1:] or NAMES:
+    if name not in NAMES:
+        sys.exit(f"There is no benchmark {name}; choose from {', '.join(NAMES)}.")
+    import_module(f"tests.bench.{name}").main()
