@@ -81,7 +81,8 @@ def _canonical(values: dict[str, Any] | None) -> str | None:
 def search(actor: Actor, filters: dict[str, Any], asked: PageRequest) -> Page[AuditEntry]:
     """Entries of the workspace, newest first.
 
-    filters  actor (text), token_id, action (prefix such as `route` or exact), target_type, target_id, result, after, before, ip, request_id
+    filters  q (part of the target's name, or a whole address or request id), actor (text), token_id, action (prefix such as `route`, or
+             exact), target_type, target_id, result, after, before, ip, request_id
     raises   Forbidden below admin, InsufficientScope without audit:read
     """
     actor.require("audit:read")
@@ -97,6 +98,9 @@ def _filtered(query: Select[Any], filters: dict[str, Any]) -> Select[Any]:
         query = query.where(or_(AuditEntry.action == action, AuditEntry.action.startswith(f"{action}.", autoescape=True)))
     if part := filters.get("actor"):
         query = query.where(AuditEntry.actor_name.icontains(part, autoescape=True))
+    if text := filters.get("q"):
+        named = AuditEntry.target_name.icontains(text, autoescape=True)
+        query = query.where(or_(named, AuditEntry.ip == text, AuditEntry.request_id == text))
     after: datetime | None = filters.get("after")
     before: datetime | None = filters.get("before")
     if after is not None:
@@ -114,6 +118,13 @@ def get_entry(actor: Actor, entry_id: int) -> AuditEntry:
     return entry
 
 
+def neighbours(actor: Actor, entry: AuditEntry) -> list[AuditEntry]:
+    """The entries around one in its chain, newest first, itself included."""
+    around = AuditEntry.position.between(entry.position - 1, entry.position + 1)
+    query = select(AuditEntry).where(AuditEntry.workspace_id == actor.workspace_id, around)
+    return list(db.session.scalars(query.order_by(AuditEntry.position.desc())))
+
+
 def story_of(actor: Actor, target_type: str, target_id: int, limit: int = 20) -> list[AuditEntry]:
     """The newest entries about one object, for its page; empty for somebody who may not read the log."""
     if not actor.may("audit:read"):
@@ -121,8 +132,10 @@ def story_of(actor: Actor, target_type: str, target_id: int, limit: int = 20) ->
     return latest(actor, target_type, target_id, limit)
 
 
-def latest(actor: Actor, target_type: str | None = None, target_id: int | None = None, limit: int = 8) -> list[AuditEntry]:
-    """The newest entries of the workspace, or those about one kind of thing; empty for somebody who may not read the log."""
+def latest(
+    actor: Actor, target_type: str | None = None, target_id: int | None = None, limit: int = 8, *, token_id: int | None = None
+) -> list[AuditEntry]:
+    """The newest entries of the workspace, of one kind of thing, or made with one token; empty for those who may not read the log."""
     if not actor.may("audit:read"):
         return []
     query = select(AuditEntry).where(AuditEntry.workspace_id == actor.workspace_id)
@@ -130,4 +143,6 @@ def latest(actor: Actor, target_type: str | None = None, target_id: int | None =
         query = query.where(AuditEntry.target_type == target_type)
     if target_id is not None:
         query = query.where(AuditEntry.target_id == target_id)
+    if token_id is not None:
+        query = query.where(AuditEntry.token_id == token_id)
     return list(db.session.scalars(query.order_by(AuditEntry.id.desc()).limit(limit)))

@@ -82,13 +82,21 @@ def document() -> dict[str, Any]:
             for method, operation in item.items():
                 if method in ("get", "post", "put", "patch", "delete"):
                     _complete(path, method, operation, bool(shared))
+        for tag in kept.get("tags", []):
+            tag["name"] = tag_name(tag["name"])
         kept["x-scopes"] = {scope.name: {"role": scope.role, "meaning": scope.meaning} for scope in scopes.SCOPES.values()}
         current_app.extensions["openapi_document"] = kept
     return kept
 
 
+def tag_name(blueprint: str) -> str:
+    """How a blueprint is called in the document: `api_tokens` is "Tokens"."""
+    return blueprint.removeprefix("api_").replace("_", " ").capitalize()
+
+
 def _complete(path: str, method: str, operation: dict[str, Any], path_parameters: bool) -> None:
     house: dict[str, Any] | None = operation.pop("x-house", None)
+    operation["tags"] = [tag_name(name) for name in operation.get("tags", [])]
     responses = operation.setdefault("responses", {})
     for status in [status for status, answer in responses.items() if isinstance(answer, str) or "$ref" in answer]:
         del responses[status]

@@ -92,6 +92,17 @@ def _begin() -> None:
         database.begin_reading()
     else:
         database.begin_writing()
+    if not is_api():
+        _refuse_nul()
+
+
+def _refuse_nul() -> None:
+    """No database takes a NUL character; pages refuse it here once, the API in `core.body` with the field's name."""
+    texts = [*request.args.values()]
+    if request.mimetype in ("application/x-www-form-urlencoded", "multipart/form-data"):
+        texts += request.form.values()
+    if any("\x00" in text for text in texts):
+        raise BadRequest("Text with a NUL character is not taken.", hint="Remove the character and send it again.")
 
 
 def _finish(response: Response) -> Response:

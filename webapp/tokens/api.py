@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import Flask
 from flask.views import MethodView
+
 from webapp.core import idempotency, openapi, scopes
 from webapp.core.access import current_actor, doors
 from webapp.core.paging import Page, PageRequest
@@ -72,7 +73,9 @@ class Scopes(MethodView):
         """List every scope with what it covers and the role that it needs."""
         known = list(scopes.SCOPES.values())
         start = (asked.page - 1) * asked.per_page
-        return Page(known[start : start + asked.per_page], asked.per_page, asked.page, len(known), has_more=start + asked.per_page < len(known))
+        return Page(
+            known[start : start + asked.per_page], asked.per_page, asked.page, len(known), has_more=start + asked.per_page < len(known)
+        )
 
 
 def init_app(app: Flask) -> None:

@@ -75,7 +75,9 @@ def authenticate(value: str, ip: str | None, client: str) -> Actor:
 def _refused(actor: Actor, why: str) -> Unauthenticated:
     db.session.rollback()
     audit.record_refused(actor, "token.use", Target("token", actor.token_id, actor.token_name or ""), why)
-    return Unauthenticated(f"This token is {why}." if why != "not allowed from this address" else "This token is not allowed from this address.")
+    return Unauthenticated(
+        f"This token is {why}." if why != "not allowed from this address" else "This token is not allowed from this address."
+    )
 
 
 def _recall(public_id: str) -> Known | None:

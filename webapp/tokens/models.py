@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from webapp.accounts.models import User
 from webapp.core.counters import Counted
 from webapp.core.db import Base, InWorkspace, Timestamps
 
@@ -41,3 +42,4 @@ class ApiToken(Counted, InWorkspace, Timestamps, Base):
     last_used_at: Mapped[datetime | None]
     last_used_ip: Mapped[str | None]
     last_used_client: Mapped[str | None]
+    user: Mapped[User] = relationship("User", lazy="raise", viewonly=True)

@@ -4,12 +4,13 @@ from datetime import datetime, timedelta
 from ipaddress import ip_network
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, case, func, or_, select
+from sqlalchemy.orm import joinedload
 
 from webapp.accounts.models import Membership, User, Workspace
 from webapp.audit import service as audit
 from webapp.audit.service import Target
-from webapp.core import counters, scopes
+from webapp.core import counters, live, scopes
 from webapp.core.actor import Actor
 from webapp.core.db import db, utcnow
 from webapp.core.errors import Forbidden, Invalid, InvalidState, NotFound, invalid
@@ -24,8 +25,17 @@ LONGEST = timedelta(days=3650)
 
 
 def create_token(
-    actor: Actor, *, name: str, kind: str = "workspace", scopes: list[str], expires_in: int | None = None, expires_at: datetime | None = None,
-    domain_ids: list[int] | None = None, mailbox_ids: list[int] | None = None, mailbox_id: int | None = None, allowed_ips: list[str] | None = None,
+    actor: Actor,
+    *,
+    name: str,
+    kind: str = "workspace",
+    scopes: list[str],
+    expires_in: int | None = None,
+    expires_at: datetime | None = None,
+    domain_ids: list[int] | None = None,
+    mailbox_ids: list[int] | None = None,
+    mailbox_id: int | None = None,
+    allowed_ips: list[str] | None = None,
 ) -> tuple[ApiToken, str]:
     """Make a token for the actor's user; the value is returned this once.
 
@@ -43,13 +53,15 @@ def create_token(
     value = form.make(kind)
     token = ApiToken(
         workspace_id=actor.workspace_id, user_id=actor.user_id, name=name.strip(), kind=kind, public_id=form.public_id(value),
-        secret_hash=form.digest(value), last_four=value[-4:], scopes=granted, domain_ids=_within(actor.domain_ids, domain_ids, "domain_ids"),
+        secret_hash=form.digest(value), last_four=value[-4:], scopes=granted,
+        domain_ids=_within(actor.domain_ids, domain_ids, "domain_ids"),
         mailbox_ids=_within(actor.mailbox_ids, mailbox_ids, "mailbox_ids"), mailbox_id=mailbox_id, allowed_ips=check_networks(allowed_ips),
         expires_at=_expiry(kind, expires_in, expires_at),
     )  # fmt: skip
     db.session.add(token)
     db.session.flush()
     audit.record(actor, "token.create", target(token), after=snapshot(token))
+    live.notify(actor.workspace_id, "tokens-changed")
     return token, value
 
 
@@ -92,7 +104,9 @@ def _expiry(kind: str, expires_in: int | None, expires_at: datetime | None) -> d
         raise invalid("expires_at", "Send either expires_in or expires_at.")
     if expires_in == 0:
         return None
-    moment = expires_at or now + (LIFE[kind] if expires_in is None else timedelta(seconds=min(expires_in, int(LONGEST.total_seconds()) + 1)))
+    moment = expires_at or now + (
+        LIFE[kind] if expires_in is None else timedelta(seconds=min(expires_in, int(LONGEST.total_seconds()) + 1))
+    )
     if not now < moment <= now + LONGEST:
         raise invalid("expires_at" if expires_at else "expires_in", "The end lies in the past or more than ten years ahead.")
     return moment
@@ -116,9 +130,33 @@ def status(token: ApiToken) -> str:
         return "revoked"
     if token.expires_at and token.expires_at <= utcnow():
         return "expired"
-    if token.expires_at and token.last_used_at and token.expires_at <= utcnow() + min(timedelta(days=7), (token.expires_at - token.created_at) / 4):
+    if (
+        token.expires_at
+        and token.last_used_at
+        and token.expires_at <= utcnow() + min(timedelta(days=7), (token.expires_at - token.created_at) / 4)
+    ):
         return "expires soon"
     return "active" if token.last_used_at else "never used"
+
+
+def in_state(state: str) -> Any:
+    """The condition behind a chip of the list: active, unused, expired or revoked."""
+    living = and_(ApiToken.revoked_at.is_(None), or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > utcnow()))
+    return {
+        "active": living,
+        "unused": and_(living, ApiToken.last_used_at.is_(None)),
+        "expired": and_(ApiToken.revoked_at.is_(None), ApiToken.expires_at <= utcnow()),
+        "revoked": ApiToken.revoked_at.is_not(None),
+    }[state]
+
+
+def count_states(actor: Actor) -> dict[str, int]:
+    """How many tokens each chip has, counted over the newest 1,000."""
+    actor.require("tokens:read")
+    newest = _visible(actor).with_only_columns(ApiToken.id).order_by(ApiToken.id.desc()).limit(1000)
+    sums = [func.count(case((in_state(name), 1))).label(name) for name in ("active", "unused", "expired", "revoked")]
+    row = db.session.execute(select(func.count().label("all"), *sums).where(ApiToken.id.in_(newest))).one()
+    return dict(row._mapping)
 
 
 def _visible(actor: Actor) -> Any:
@@ -127,28 +165,40 @@ def _visible(actor: Actor) -> Any:
     return query if actor.has_role("admin") else query.where(ApiToken.user_id == actor.user_id)
 
 
-def list_tokens(actor: Actor, asked: PageRequest, *, kind: str | None = None, state: str | None = None) -> Page[ApiToken]:
-    """Tokens of the workspace, newest first; `state` is active, expired or revoked."""
+def list_tokens(
+    actor: Actor, asked: PageRequest, *, kind: str | None = None, state: str | None = None, search: str | None = None
+) -> Page[ApiToken]:
+    """Tokens of the workspace with their owners, newest first; `state` is active, unused, expired or revoked; `search` a part of
+    the name, the owner's address or the last four."""  # fmt: skip
     actor.require("tokens:read")
-    query, now = _visible(actor), utcnow()
+    query = _visible(actor).options(joinedload(ApiToken.user))
     if kind:
         query = query.where(ApiToken.kind == kind)
-    if state == "revoked":
-        query = query.where(ApiToken.revoked_at.is_not(None))
-    elif state == "expired":
-        query = query.where(ApiToken.revoked_at.is_(None), ApiToken.expires_at <= now)
-    elif state == "active":
-        query = query.where(ApiToken.revoked_at.is_(None), (ApiToken.expires_at.is_(None)) | (ApiToken.expires_at > now))
-    total = counters.read(actor.workspace_id, "api_tokens") if not kind and not state and actor.has_role("admin") else None
+    if state:
+        query = query.where(in_state(state))
+    if search:
+        owner = select(User.id).where(User.email.icontains(search, autoescape=True))
+        named = ApiToken.name.icontains(search, autoescape=True)
+        query = query.where(or_(named, ApiToken.last_four == search, ApiToken.user_id.in_(owner)))
+    total = counters.read(actor.workspace_id, "api_tokens") if not (kind or state or search) and actor.has_role("admin") else None
     names = {"id": ApiToken.id, "name": ApiToken.name, "created_at": ApiToken.created_at, "last_used_at": ApiToken.last_used_at}
     return paginate(query, asked, sortable=names, default="id", tie=ApiToken.id, total=total, descending=True)
 
 
 def get_token(actor: Actor, token_id: int) -> ApiToken:
     actor.require("tokens:read")
-    found: ApiToken | None = db.session.scalar(_visible(actor).where(ApiToken.id == token_id))
+    query = _visible(actor).where(ApiToken.id == token_id).options(joinedload(ApiToken.user))
+    found: ApiToken | None = db.session.scalar(query)
     if found is None:
         raise NotFound(f"There is no token with the id {token_id}.")
+    return found
+
+
+def owner_of(token: ApiToken) -> User:
+    """The person whose rights a token has at most."""
+    found = db.session.get(User, token.user_id)
+    if found is None:
+        raise NotFound("The owner of this token is gone.")
     return found
 
 
@@ -222,11 +272,19 @@ def revoke_token(actor: Actor, token_id: int) -> ApiToken:
         token.revoked_at = utcnow()
         db.session.flush()
         audit.record(actor, "token.revoke", target(token), before={"status": "active"}, after={"status": "revoked"})
+        live.notify(actor.workspace_id, "tokens-changed")
     return token
 
 
 def create_by_cli(
-    *, workspace: str | None, kind: str, user: str | None, mailbox_id: int | None, scopes: list[str], expires: timedelta | None, name: str | None
+    *,
+    workspace: str | None,
+    kind: str,
+    user: str | None,
+    mailbox_id: int | None,
+    scopes: list[str],
+    expires: timedelta | None,
+    name: str | None,
 ) -> str:
     """`app.py token create`: returns the value.
 
@@ -238,11 +296,15 @@ def create_by_cli(
         raise NotFound(f"There is no workspace {workspace}." if workspace else "There is no workspace yet; set Mailroom up first.")
     if len(found) > 1:
         raise invalid("workspace", "There are several workspaces; name one with --workspace.")
-    members = select(Membership).join(User, User.id == Membership.user_id).where(Membership.workspace_id == found[0].id).order_by(Membership.id)
+    members = (
+        select(Membership).join(User, User.id == Membership.user_id).where(Membership.workspace_id == found[0].id).order_by(Membership.id)
+    )
     member = db.session.scalar(members.where(User.email == user.strip().lower()) if user else members.where(Membership.role == "owner"))
     if member is None:
         raise NotFound(f"{user or 'An owner'} is no member of {found[0].name}.")
-    actor = Actor(type="system", workspace_id=found[0].id, name="command line", role=member.role, scopes=frozenset({"*"}), user_id=member.user_id)
+    actor = Actor(
+        type="system", workspace_id=found[0].id, name="command line", role=member.role, scopes=frozenset({"*"}), user_id=member.user_id
+    )
     _, value = create_token(
         actor, name=name or "command line", kind=kind, scopes=scopes or (["*"] if kind != "message" else sorted(MESSAGE_SCOPES)),
         expires_in=None if expires is None else int(expires.total_seconds()), mailbox_id=mailbox_id,
