@@ -1,0 +1,272 @@
+"""Evaluating the routes of mails that wait: plan ──> which routes match ──> one run for each that does.
+
+    claim plans, commit ─> read mail and routes ─> judge, no transaction open ─> write runs, file or absorb the mail, commit
+
+A user's pattern may take its second: nothing is locked meanwhile. Plans whose worker died are taken one at a time from then on, so that a
+mail which kills workers is found alone, and parked after the third time (RELIABILITY C-26).
+"""
+
+import logging
+import secrets
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import delete, select, update
+
+from webapp.automation import actions, filing, matching, rules, runs, saved_actions
+from webapp.automation.mail_state import view_of
+from webapp.automation.matching import Outcome
+from webapp.automation.models import MOST_TIMEOUTS, Action, Route, RouteAction, RouteRule, Rule
+from webapp.automation.models_runs import MOST_DEATHS, RoutePlan, Run, RunStep
+from webapp.automation.rule_types import RuleSpec
+from webapp.core import leases, live
+from webapp.core.db import database_now, db, reading, utcnow
+from webapp.mailboxes.models import Mailbox
+from webapp.messages import store
+from webapp.messages.models import Message
+
+log = logging.getLogger("mailroom.automation")
+BATCH = 10
+LEASE_S = 60.0
+PAUSE_S = 10.0
+
+
+@dataclass(frozen=True)
+class LoadedRoute:
+    """A route as it stands at the moment of evaluation; this version is followed and stored (RELIABILITY C-20)."""
+
+    id: int
+    name: str
+    version: int
+    match_type: str
+    stop_on_match: bool
+    rules: list[RuleSpec]
+    steps: list[dict[str, Any]]
+
+    @property
+    def absorbs(self) -> bool:
+        return any((kind := actions.find(step["type"])) is not None and kind.absorbs for step in self.steps)
+
+
+@dataclass
+class Judged:
+    """What came of one route: `outcome` None when an earlier route stopped the walk or the plan was parked."""
+
+    route: LoadedRoute
+    outcome: Outcome | None
+    reason: str | None = None
+    failed: bool = False
+
+
+@dataclass
+class Work:
+    """One plan with everything that its evaluation needs."""
+
+    plan: RoutePlan
+    message: Message
+    mailbox: Mailbox
+    routes: list[LoadedRoute]
+    raw: bytes
+    judged: list[Judged] = field(default_factory=list)
+
+
+def has_due() -> bool:
+    return db.session.scalar(select(RoutePlan.id).where(leases.free(RoutePlan, database_now())).limit(1)) is not None
+
+
+def work(until: float) -> bool:
+    """Evaluate plans until the time is up; True when none is left."""
+    while time.monotonic() < until:
+        owner = leases.new_owner()
+        ids = _claim(owner)
+        if not ids:
+            return True
+        for plan_id in ids:
+            _work_one(plan_id, owner)
+    return False
+
+
+def _claim(owner: str) -> list[int]:
+    ids = leases.claim(RoutePlan, RoutePlan.deaths == 0, limit=BATCH, lease_s=LEASE_S, order=RoutePlan.id, owner=owner)
+    ids = ids or leases.claim(RoutePlan, RoutePlan.deaths > 0, limit=1, lease_s=LEASE_S, order=RoutePlan.id, owner=owner)
+    if ids:
+        died = update(RoutePlan).where(RoutePlan.id.in_(ids)).values(deaths=RoutePlan.deaths + 1)
+        db.session.execute(died, execution_options={"synchronize_session": False})
+    db.session.commit()
+    return ids
+
+
+def _work_one(plan_id: int, owner: str) -> None:
+    try:
+        found = _load(plan_id)
+        if found is None:
+            return
+        found.judged = judge(found) if found.plan.deaths <= MOST_DEATHS else _parked(found)
+        _record(found, owner)
+        db.session.commit()
+    except Exception:
+        # A bug in one plan must not stop the others; it comes back, alone, and is parked after the third time.
+        log.exception("evaluation failed", extra={"plan_id": plan_id})
+        db.session.rollback()
+        pause = {"lease_until": database_now() + timedelta(seconds=PAUSE_S)}
+        db.session.execute(update(RoutePlan).where(RoutePlan.id == plan_id, RoutePlan.lease_owner == owner).values(pause))
+        db.session.commit()
+
+
+def _load(plan_id: int) -> Work | None:
+    """Everything in one reading transaction, which is over when this returns."""
+    with reading():
+        plan = db.session.get(RoutePlan, plan_id, populate_existing=True)
+        message = db.session.get(Message, plan.message_id, populate_existing=True) if plan else None
+        if plan is None or message is None:
+            db.session.commit()
+            return None
+        mailbox = db.session.get_one(Mailbox, plan.mailbox_id, populate_existing=True)
+        found = load_routes(runs.candidates(plan.mailbox_id, message.direction, plan.route_id))
+        raw = store.raw_of(message)
+        db.session.commit()
+    return Work(plan, message, mailbox, found, raw)
+
+
+def load_routes(routes: Sequence[Route]) -> list[LoadedRoute]:
+    """Routes with their rules and actions, three queries whatever their number."""
+    ids = [route.id for route in routes]
+    own_rules: dict[int, list[RuleSpec]] = {route_id: [] for route_id in ids}
+    own_steps: dict[int, list[dict[str, Any]]] = {route_id: [] for route_id in ids}
+    rule_query = select(RouteRule.route_id, Rule).join(Rule, Rule.id == RouteRule.rule_id).where(RouteRule.route_id.in_(ids))
+    for route_id, rule in db.session.execute(rule_query.order_by(RouteRule.position)) if ids else ():
+        own_rules[route_id].append(rules.spec_of(rule))
+    step_query = select(RouteAction, Action).join(Action, Action.id == RouteAction.action_id).where(RouteAction.route_id.in_(ids))
+    for place, action in db.session.execute(step_query.order_by(RouteAction.position)) if ids else ():
+        own_steps[place.route_id].append(step_of(action, place))
+    return [
+        LoadedRoute(r.id, r.name, r.version, r.match_type, r.stop_on_match, own_rules[r.id], own_steps[r.id]) for r in routes
+    ]  # fmt: skip
+
+
+def step_of(action: Action, place: RouteAction | None = None) -> dict[str, Any]:
+    """An action as a run follows it: the settings of the place in the route win over the action's own."""
+    kind = actions.find(action.type)
+    own_pass = place.pass_to_next if place is not None else None
+    return {
+        "action_id": action.id, "name": action.name, "type": action.type,
+        "settings": {
+            "parameters": action.parameters, "attach_to_mail": action.attach_to_mail,
+            "pass_to_next": action.pass_to_next if own_pass is None else own_pass,
+            "on_error": (place.on_error if place is not None else None) or saved_actions.on_error_of(action),
+            "timeout_s": action.timeout_seconds or (kind.timeout_s if kind else 15.0), "max_attempts": action.max_attempts,
+        },
+    }  # fmt: skip
+
+
+def judge(found: Work) -> list[Judged]:
+    """Walk through the routes in their order. Pure."""
+    message = found.message
+    mail = view_of(
+        found.raw, envelope_sender=message.envelope_sender, envelope_recipients=message.envelope_recipients, direction=message.direction
+    )
+    judged: list[Judged] = []
+    stopped_by: str | None = None
+    for route in found.routes:
+        if stopped_by is not None:
+            judged.append(Judged(route, None, f"The route “{stopped_by}” matched before and stops the walk."))
+            continue
+        outcome = matching.evaluate(route.rules, route.match_type, mail)
+        judged.append(Judged(route, outcome, outcome.error, failed=outcome.error is not None))
+        if outcome.matched and route.stop_on_match:
+            stopped_by = route.name
+    return judged
+
+
+def _parked(found: Work) -> list[Judged]:
+    reason = f"Parked: evaluating the rules on this mail ended the worker {MOST_DEATHS} times. The mail was filed without routes."
+    return [Judged(route, None, reason, failed=True) for route in found.routes]
+
+
+def _record(found: Work, owner: str) -> None:
+    """Write what was judged, once: whoever lost the lease meanwhile writes nothing."""
+    mine = delete(RoutePlan).where(RoutePlan.id == found.plan.id, RoutePlan.lease_owner == owner)
+    gone: Any = db.session.execute(mine, execution_options={"synchronize_session": False})
+    if gone.rowcount == 0:
+        db.session.rollback()
+        return
+    db.session.expunge(found.plan)
+    message = db.session.get_one(Message, found.message.id, with_for_update=True, populate_existing=True)
+    known = _known_runs(found)
+    absorbed, waits = False, False
+    for judged in found.judged:
+        run = _record_route(found, judged, known)
+        if run is None or run.matched is not True or message.direction != "received":
+            continue
+        absorbed = absorbed or not judged.route.steps
+        waits = waits or (found.plan.held and judged.route.absorbs)
+    _note_timeouts(found.judged)
+    if absorbed:
+        filing.absorb(message, found.plan.round)
+    elif found.plan.held and not waits:
+        store.file_message(message)
+    live.notify(message.workspace_id, runs.LIVE_EVENT)
+
+
+def _known_runs(found: Work) -> dict[int, Run]:
+    """Runs that a test or a replay made beforehand."""
+    query = select(Run).where(Run.message_id == found.message.id, Run.mailbox_id == found.mailbox.id, Run.round == found.plan.round)
+    return {run.route_id: run for run in db.session.scalars(query) if run.route_id is not None}
+
+
+def _record_route(found: Work, judged: Judged, known: dict[int, Run]) -> Run | None:
+    """The run of one route; None when the route did not match and nobody wants to read about it."""
+    outcome, route = judged.outcome, judged.route
+    run = known.get(route.id)
+    matched = outcome is not None and outcome.matched
+    if run is None and not matched and not judged.failed and found.mailbox.log_level != "verbose" and not found.message.is_test:
+        return None
+    if run is None:
+        run = runs.add_run(found.message, found.mailbox.id, route, found.plan.round, request_id=found.plan.request_id)
+    run.route_name, run.route_version = route.name, route.version
+    run.snapshot = snapshot(route, outcome)
+    run.verdicts = [verdict.as_dict() for verdict in outcome.verdicts] if outcome else []
+    run.matched, run.error = matched if outcome else None, judged.reason
+    now = utcnow()
+    if not matched:
+        run.error = run.error or "The rules did not match."
+        filing.finish(run, "failed" if judged.failed else "skipped", found.message)
+    elif not route.steps:
+        run.started_at, run.error = now, None
+        filing.finish(run, "success", found.message)
+    else:
+        _add_steps(run, route)
+        run.status, run.started_at, run.next_attempt_at = "queued", now, now
+        run.holds_mail = found.plan.held and route.absorbs and found.message.direction == "received"
+    db.session.flush()
+    return run
+
+
+def snapshot(route: LoadedRoute, outcome: Outcome | None) -> dict[str, Any]:
+    """The route as it was, for the log."""
+    return {
+        "match_type": route.match_type, "stop_on_match": route.stop_on_match, "decided_by": outcome.decided_by if outcome else None,
+        "rules": [
+            {"id": rule.id, "name": rule.name, "type": rule.type, "field": rule.field, "header_name": rule.header_name or None,
+             "value": rule.value, "case_sensitive": rule.case_sensitive}
+            for rule in route.rules
+        ],
+        "action_ids": [step["action_id"] for step in route.steps],
+    }  # fmt: skip
+
+
+def _add_steps(run: Run, route: LoadedRoute) -> None:
+    db.session.add_all(
+        RunStep(run_id=run.id, position=number, delivery=f"dlv_{secrets.token_hex(12)}", **step) for number, step in enumerate(route.steps)
+    )
+
+
+def _note_timeouts(judged: list[Judged]) -> None:
+    verdicts = [verdict for item in judged if item.outcome for verdict in item.outcome.verdicts if verdict.rule_id is not None]
+    late = {verdict.rule_id for verdict in verdicts if verdict.timed_out and verdict.rule_id is not None}
+    fine = {v.rule_id for v in verdicts if v.type.endswith("regex") and v.matched is not None and not v.error and v.rule_id is not None}
+    if late:
+        rules.note_timeouts(late, fine - late, MOST_TIMEOUTS)
