@@ -14,9 +14,9 @@ sys.path.insert(0, str(ROOT))
 # The supervisor needs nothing of the application, whose imports would take most of the time of these tests.
 sys.modules.setdefault("webapp", types.ModuleType("webapp")).__path__ = [str(ROOT / "webapp")]
 
-from webapp.processes.child import Child
-from webapp.processes.console import Console
-from webapp.processes.supervisor import Supervisor
+from webapp.processes.child import Child  # noqa: E402  # after the stand-in
+from webapp.processes.console import Console  # noqa: E402  # after the stand-in
+from webapp.processes.supervisor import Supervisor  # noqa: E402  # after the stand-in
 
 
 def stays(name: str, stubborn: bool = False) -> Callable[[], None]:

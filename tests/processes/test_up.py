@@ -1,0 +1,170 @@
+"""`app.py up` as a real process: ready, restarting what dies, ending cleanly, leaving nothing behind."""
+
+import http.client
+import json
+import os
+import re
+import signal
+import smtplib
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.processes.living import Living, all_gone, can_be_bound, free_ports, is_alive, python
+from tests.servers import wait_until
+from webapp.settings import ROOT
+
+
+class House:
+    """One instance folder with its ports, on which `up` may be started again and again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.http, self.smtp, self.submission = free_ports(3)
+        self.environ = {
+            "MAILROOM_INSTANCE": str(folder), "MAILROOM_HTTP_PORT": str(self.http), "MAILROOM_SMTP_PORT": str(self.smtp),
+            "MAILROOM_SUBMISSION_PORT": str(self.submission), "MAILROOM_WORKERS": "1",
+        }  # fmt: skip
+        self.started: list[Living] = []
+
+    def command(self, *arguments: str, **environ: str) -> Living:
+        self.started.append(Living([*python(ROOT / "app.py"), *arguments], **{**self.environ, **environ}))
+        return self.started[-1]
+
+    def up(self, **environ: str) -> Living:
+        living = self.command("up", **environ)
+        living.says("is ready after", timeout_s=60)
+        return living
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection("127.0.0.1", self.http, timeout=10)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def is_ready(self) -> bool:
+        return self.get("/readyz")[0] == 200
+
+    def ports_are_free(self) -> bool:
+        return all(can_be_bound(port) for port in (self.http, self.smtp, self.submission))
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    made = House(tmp_path / "instance")
+    yield made
+    for living in made.started:
+        living.clean_up()
+
+
+def named(living: Living, name: str) -> list[int]:
+    """Processes of the family whose name begins so (Linux shows 15 characters)."""
+    names = {pid: (Path("/proc") / str(pid) / "comm").read_text().strip() for pid in living.family()}
+    return [pid for pid, found in names.items() if found.startswith(name)]
+
+
+def test_the_first_start_says_where_everything_is(house: House) -> None:
+    living = house.up()
+    assert f"http://127.0.0.1:{house.http}/setup?key=" in living.says("Set up")
+    assert house.environ["MAILROOM_INSTANCE"] in living.says("Data")
+    assert str(house.smtp) in living.says("SMTP") and str(house.submission) in living.says("SMTP")
+    assert "is captured" in living.says("Mail out")
+    assert json.loads(house.get("/readyz")[1])["status"] == "ready"
+    with smtplib.SMTP("127.0.0.1", house.smtp, timeout=10) as line:
+        assert line.ehlo()[0] == 250
+
+
+def test_the_second_start_is_ready_within_five_seconds(house: House) -> None:
+    first = house.up()
+    first.kill(signal.SIGTERM)
+    assert first.ends() == 0
+    begun = time.monotonic()
+    second = house.up()
+    assert time.monotonic() - begun < 5
+    assert house.is_ready()
+    assert "brought to the schema" not in second.text
+
+
+def test_it_ends_cleanly_on_sigterm_and_leaves_nothing(house: House) -> None:
+    living = house.up()
+    family = living.family()
+    living.kill(signal.SIGTERM)
+    begun = time.monotonic()
+    assert living.ends() == 0
+    assert time.monotonic() - begun < 15
+    assert all_gone(family)() and house.ports_are_free()
+    assert "Traceback" not in living.text
+
+
+@pytest.mark.parametrize("part", ["web", "worker", "scheduler", "smtp", "redis"])
+def test_a_killed_part_comes_back(house: House, part: str) -> None:
+    living = house.up()
+    name = {"redis": ("redis-server", "valkey-server"), "scheduler": ("mailroom-schedu",)}.get(part, (f"mailroom-{part}",))
+    victims = [pid for one in name for pid in named(living, one)]
+    assert victims
+    os.kill(min(victims), signal.SIGKILL)
+    living.says(f"{part} was killed by SIGKILL; it starts again at once.", timeout_s=5)
+    wait_until(house.is_ready, "readiness")
+    socket.create_connection(("127.0.0.1", house.smtp), timeout=5).close()
+    assert not is_alive(min(victims))
+
+
+def test_nothing_outlives_a_killed_up_and_the_next_one_starts(house: House) -> None:
+    living = house.up()
+    family = living.family()
+    assert len(family) >= 7
+    living.kill(signal.SIGKILL)
+    wait_until(lambda: all_gone(family)() and house.ports_are_free(), "everything gone and the ports free", 2)
+    house.up()
+    assert house.is_ready()
+
+
+def test_a_second_up_on_the_same_folder_is_refused_in_one_line(house: House) -> None:
+    first = house.up()
+    second = house.command("up")
+    assert second.ends() == 1
+    wait_until(lambda: second.lines, "its line")
+    assert second.lines == [
+        f"Mailroom already runs on {house.environ['MAILROOM_INSTANCE']} (process {first.process.pid}). "
+        "Stop it, or set MAILROOM_INSTANCE to another folder."
+    ]
+    assert house.is_ready()
+
+
+@pytest.mark.parametrize("name", ["MAILROOM_HTTP_PORT", "MAILROOM_SMTP_PORT", "MAILROOM_SUBMISSION_PORT"])
+def test_a_taken_port_is_one_line_that_names_the_setting(house: House, name: str) -> None:
+    with socket.create_server(("127.0.0.1", int(house.environ[name]))):
+        living = house.command("up")
+        assert living.ends() == 1
+    wait_until(lambda: living.lines, "its line")
+    assert len(living.lines) == 1 and re.match(rf"{name} is \d+, and another program listens there", living.lines[0])
+
+
+def test_a_database_that_does_not_answer_is_one_line(house: House) -> None:
+    living = house.command("up", DATABASE_URL="postgresql+psycopg://nobody@127.0.0.1:1/none")
+    assert living.ends() == 1
+    wait_until(lambda: "The database cannot be used: " in living.text, "its line")
+    assert "Traceback" not in living.text
+
+
+def test_the_first_owner_is_made_from_the_settings(house: House) -> None:
+    living = house.up(MAILROOM_ADMIN_EMAIL="ada@example.com", MAILROOM_ADMIN_PASSWORD="correct horse battery")
+    assert "Set up " not in living.text
+    token = house.command("token", "create", "--kind", "workspace")
+    assert token.ends() == 0
+    wait_until(lambda: token.lines, "the token")
+    checked = house.command("token", "check", token.lines[0])
+    assert checked.ends() == 0
+
+
+def test_a_part_alone_joins_the_embedded_redis(house: House) -> None:
+    house.up()
+    alone = house.command("scheduler")
+    wait_until(lambda: b'mailroom_parts{part="scheduler"} 2' in house.get("/metrics")[1], "the second scheduler")
+    alone.kill(signal.SIGTERM)
+    assert alone.ends() == 0
