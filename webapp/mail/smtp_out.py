@@ -250,6 +250,8 @@ class Connection:
                 for command in commands[start : start + 100]:
                     self._note("C", command)
                     replies.append(self._read())
+                    if replies[-1].code == 421:  # it closes now, and answers nothing that stands behind
+                        return self._sort(replies + replies[-1:] * (len(commands) - len(replies)), recipients, results)
         else:
             replies = [self._ask(commands[0])]
             if replies[0].code < 400:

@@ -1,0 +1,21 @@
+"""The background door: one drain in the queue `mail`, and the chore that lets mail go once there is a way out."""
+
+from webapp.core.queue import drain, every
+from webapp.sending import ledger, recover, release, work
+
+
+def is_due() -> bool:
+    """Rows whose time has come, and rows whose holder is gone."""
+    return ledger.has_due() or ledger.has_expired() or recover.has_left()
+
+
+@drain("sending.drain", queue="mail", due=is_due)
+def send_due(until: float) -> bool:
+    """Hand over what is due; running it twice at once is harmless, since rows are claimed."""
+    return work.drain(until)
+
+
+@every(10, "sending.release")
+def release_waiting() -> None:
+    """What was held for want of a way out goes on."""
+    release.release_waiting()

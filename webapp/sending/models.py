@@ -1,0 +1,136 @@
+"""What leaves: `outgoing` is the mail, `delivery` the ledger with one row per recipient, `attempt` each try with its dialogue.
+
+    queued ──claim──> leased ──> sent | bounced | deferred ──(time)──> leased …
+       │                 └────> uncertain (on the wire when its holder died, or no answer to the final dot)
+       ├── captured (transport `capture`: nothing leaves)
+       └── held, cancelled (by a person; held also while there is no way out), suppressed
+
+`next_attempt_at` is set exactly while a row waits for its time, the lease exactly while somebody works on it, so both indexes stay small.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.core.counters import Counted
+from webapp.core.db import Base, InWorkspace, Timestamps
+from webapp.core.leases import Leased
+
+#: every state of a delivery, in the order in which pages show them
+STATES = ("queued", "leased", "deferred", "uncertain", "held", "sent", "bounced", "captured", "cancelled", "suppressed")
+#: states that nothing follows by itself
+FINAL = frozenset({"sent", "bounced", "captured", "cancelled", "suppressed"})
+STREAMS = ("transactional", "bulk")
+KINDS = ("api", "smtp", "forward", "auto_reply", "system")
+
+
+class Outgoing(InWorkspace, Timestamps, Base):
+    """One mail on its way out; its recipients are deliveries."""
+
+    __tablename__ = "outgoing"
+    __table_args__ = (Index("ix_outgoing_mailbox_id_created_at", "mailbox_id", "created_at"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: the mailbox that sends; NULL for system mail
+    mailbox_id: Mapped[int | None] = mapped_column(ForeignKey("mailboxes.id", ondelete="SET NULL"))
+    #: its copy in the archive
+    message_id: Mapped[int | None] = mapped_column(ForeignKey("messages.id", ondelete="SET NULL"), index=True)
+    #: the source as it goes over the wire, signed
+    raw_id: Mapped[int] = mapped_column(ForeignKey("raw_messages.id"), index=True)
+    #: MAIL FROM; empty for reports and answers by machines
+    envelope_sender: Mapped[str]
+    #: header From
+    from_address: Mapped[str]
+    subject: Mapped[str] = mapped_column(default="")
+    #: header Message-ID without angle brackets; the same at each attempt
+    message_id_header: Mapped[str]
+    size_bytes: Mapped[int]
+    #: transactional or bulk
+    stream: Mapped[str] = mapped_column(default="transactional")
+    #: who made it: api, smtp, forward, auto_reply, system
+    kind: Mapped[str]
+    #: what caused it, such as ("run", 17)
+    source_type: Mapped[str | None]
+    source_id: Mapped[int | None]
+    #: the request that caused it
+    request_id: Mapped[str | None]
+
+
+class Delivery(Counted, Leased, Timestamps, Base):
+    """One recipient of one mail: the ledger's row."""
+
+    __tablename__ = "deliveries"
+    __table_args__ = (
+        UniqueConstraint("outgoing_id", "recipient"),
+        Index("ix_deliveries_due", "stream", "next_attempt_at", "id",
+              sqlite_where=text("next_attempt_at IS NOT NULL"), postgresql_where=text("next_attempt_at IS NOT NULL")),
+        Index("ix_deliveries_lease_until", "lease_until",
+              sqlite_where=text("lease_until IS NOT NULL"), postgresql_where=text("lease_until IS NOT NULL")),
+        Index("ix_deliveries_held_by", "held_by", sqlite_where=text("held_by IS NOT NULL"), postgresql_where=text("held_by IS NOT NULL")),
+        Index("ix_deliveries_workspace_id_id", "workspace_id", "id"),
+        Index("ix_deliveries_workspace_id_state_id", "workspace_id", "state", "id"),
+        Index("ix_deliveries_workspace_id_recipient_id", "workspace_id", "recipient", "id"),
+        Index("ix_deliveries_workspace_id_domain_id", "workspace_id", "domain", "id"),
+        Index("ix_deliveries_mailbox_id_id", "mailbox_id", "id"),
+    )  # fmt: skip
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: written out instead of the mixin: the composite indexes above serve it
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
+    outgoing_id: Mapped[int] = mapped_column(ForeignKey("outgoing.id", ondelete="CASCADE"))
+    #: copied from the mail, for filters and token limits
+    mailbox_id: Mapped[int | None] = mapped_column(ForeignKey("mailboxes.id", ondelete="SET NULL"))
+    stream: Mapped[str] = mapped_column(default="transactional")
+    #: normalised address
+    recipient: Mapped[str]
+    #: its domain in lower case ASCII
+    domain: Mapped[str]
+    #: one of STATES
+    state: Mapped[str] = mapped_column(default="queued")
+    #: of a bounced row: hard, soft or expired
+    bounce: Mapped[str | None]
+    #: how many attempts were made
+    attempts: Mapped[int] = mapped_column(default=0)
+    #: when it goes next; set exactly while it waits (queued, deferred, uncertain that is sent again)
+    next_attempt_at: Mapped[datetime | None]
+    #: where the last attempt went: host:port, `local` or `capture`
+    host: Mapped[str | None]
+    #: last reply of the other side: SMTP code and text
+    last_code: Mapped[int | None]
+    last_reply: Mapped[str | None]
+    #: what went wrong without a reply
+    last_error: Mapped[str | None]
+    #: why it is held, in words
+    held_reason: Mapped[str | None]
+    #: `person`, or `transport` (goes on by itself once there is a way out)
+    held_by: Mapped[str | None]
+    #: boot of the machine that holds the lease: what it noted without syncing is gone after a power loss
+    boot_id: Mapped[str | None]
+    #: whether it was sent once more after an uncertain attempt; that happens once
+    sent_again: Mapped[bool] = mapped_column(default=False)
+    #: since when its outcome is in doubt
+    on_wire_at: Mapped[datetime | None]
+    #: when it reached a final state
+    finished_at: Mapped[datetime | None]
+
+
+class Attempt(Base):
+    """One try to hand a mail over, with what both sides said."""
+
+    __tablename__ = "attempts"
+    __table_args__ = (Index("ix_attempts_delivery_id_number", "delivery_id", "number"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    delivery_id: Mapped[int] = mapped_column(ForeignKey("deliveries.id", ondelete="CASCADE"))
+    #: 1 for the first
+    number: Mapped[int]
+    at: Mapped[datetime] = mapped_column(index=True)
+    #: host:port, `local` or `capture`
+    host: Mapped[str]
+    #: sent, retry, failed or uncertain
+    outcome: Mapped[str]
+    code: Mapped[int | None]
+    text: Mapped[str]
+    #: lines beginning with "C: " (we), "S: " (the server) or "-- " (what happened); passwords masked
+    dialogue: Mapped[list[Any]] = mapped_column(default=list)
+    #: how long it took
+    seconds: Mapped[float]

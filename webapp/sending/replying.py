@@ -1,0 +1,74 @@
+"""What an answer begins with: receiver, subject, the thread's headers, and the quoted text."""
+
+from dataclasses import dataclass
+
+from webapp.core.actor import Actor
+from webapp.core.wording import time_text
+from webapp.mail.mime import ParsedMail
+from webapp.messages import service as messages
+from webapp.messages.models import Message
+
+MOST_QUOTED_LINES = 200
+#: of a long thread the newest; a header should stay readable
+MOST_REFERENCES = 20
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The draft of a reply; Message-IDs in angle brackets."""
+
+    mailbox_id: int | None
+    receivers: str
+    subject: str
+    body: str
+    in_reply_to: str | None
+    references: str | None
+
+
+def draft_reply(actor: Actor, message_id: int) -> Answer:
+    """Begin an answer to a message. raises NotFound when the actor does not see it, Forbidden without the right to read it"""
+    message = messages.get_message(actor, message_id)
+    mail = messages.read_message(actor, message)
+    in_reply_to, references = thread_of(mail)
+    return Answer(
+        mailbox_id=message.mailbox_id, receivers=", ".join(receivers_of(message, mail)), subject=reply_subject(mail.subject),
+        body=quoted(mail), in_reply_to=in_reply_to, references=references,
+    )  # fmt: skip
+
+
+def receivers_of(message: Message, mail: ParsedMail) -> list[str]:
+    """Whom an answer goes to: Reply-To, else From; for a mail that we sent, those whom it went to."""
+    if message.direction == "sent":
+        return [address for _, address in mail.to]
+    return [address for _, address in mail.reply_to] or ([mail.sender] if mail.sender else [])
+
+
+def thread_of(mail: ParsedMail) -> tuple[str | None, str | None]:
+    """(In-Reply-To, References) of an answer, from RFC 5322 section 3.6.4."""
+    own = _ids(mail.message_id)
+    earlier = _ids(mail.references) or _ids(mail.in_reply_to)[:1]
+    thread = [*earlier, *own][-MOST_REFERENCES:]
+    return (own[0] if own else None), (" ".join(thread) or None)
+
+
+def _ids(text: str) -> list[str]:
+    """The Message-IDs of a header, each in its angle brackets."""
+    return [f"<{word.strip('<>')}>" for word in text.split() if "@" in word and len(word) < 900]
+
+
+def reply_subject(subject: str) -> str:
+    """`Re: …`, once."""
+    return subject if subject.lower().startswith("re:") else f"Re: {subject}".strip()
+
+
+def quoted(mail: ParsedMail) -> str:
+    """The text that is answered, each line behind `> `, with a line above that says whose it is."""
+    lines = mail.text.strip().splitlines()
+    shown = [f"> {line}".rstrip() for line in lines[:MOST_QUOTED_LINES]]
+    if len(lines) > MOST_QUOTED_LINES:
+        shown.append("> …")
+    if not shown:
+        return ""
+    who = mail.sender_name or mail.sender or "They"
+    when = f"On {time_text(mail.date)} " if mail.date else ""
+    return "\n\n" + f"{when}{who} wrote:\n" + "\n".join(shown) + "\n"

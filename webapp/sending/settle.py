@@ -1,0 +1,88 @@
+"""What an attempt's result makes of its delivery. Pure: the same result on the same row gives the same change."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from webapp.mail.smtp_out import SendResult
+from webapp.sending.waits import UNCERTAIN_S, next_attempt
+
+#: what is kept of a foreign reply, in characters
+MOST_REPLY = 2000
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A delivery as the drain holds it: what is needed to send it, and to go back to where it was."""
+
+    id: int
+    workspace_id: int
+    outgoing_id: int
+    message_id: int | None
+    mailbox_id: int | None
+    recipient: str
+    stream: str
+    #: before it was claimed: queued, deferred or uncertain; `leased` for one that is taken over
+    state: str
+    attempts: int
+    sent_again: bool
+    on_wire_at: datetime | None
+    boot_id: str | None
+    created_at: datetime
+    envelope_sender: str
+    raw_id: int
+
+
+    @property
+    def state_before(self) -> str:
+        """Where it goes back to when nothing was tried."""
+        if self.state != "leased":
+            return self.state
+        return "uncertain" if self.on_wire_at is not None else "deferred" if self.attempts else "queued"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One attempt at one delivery and how it ended; without a result it ended before anything was tried."""
+
+    row: Waiting
+    result: SendResult
+    host: str
+    at: datetime
+
+
+def settled(outcome: Outcome, now: datetime) -> dict[str, Any]:
+    """The columns of the delivery after this attempt."""
+    row, result = outcome.row, outcome.result
+    change: dict[str, Any] = {
+        "state": "sent", "bounce": None, "attempts": row.attempts + 1, "next_attempt_at": None, "host": outcome.host or None,
+        "last_code": result.code, "last_reply": storable(result.text) if result.code is not None else None,
+        "last_error": None if result.code is not None or result.outcome == "sent" else storable(result.text),
+        "on_wire_at": None, "finished_at": now, "sent_again": row.sent_again,
+    }  # fmt: skip
+    if result.outcome == "failed":
+        change.update(state="bounced", bounce="hard")
+    elif result.outcome == "retry":
+        again = next_attempt(row.created_at, row.attempts + 1, now)
+        if again is None:
+            change.update(state="bounced", bounce="expired")
+        else:
+            change.update(state="deferred", next_attempt_at=again, finished_at=None)
+    elif result.outcome == "uncertain":
+        once_more = row.stream == "transactional" and not row.sent_again
+        change.update(
+            state="uncertain", on_wire_at=now, finished_at=None, sent_again=row.sent_again or once_more,
+            next_attempt_at=now + timedelta(seconds=UNCERTAIN_S) if once_more else None,
+        )  # fmt: skip
+    return change
+
+
+def dialogue_kept(stream: str, result: SendResult) -> list[str]:
+    """The whole conversation; of sent bulk mail the final reply alone (DESIGN section 5, Out)."""
+    lines = result.dialogue[-1:] if stream == "bulk" and result.outcome == "sent" else result.dialogue
+    return [storable(line) for line in lines]
+
+
+def storable(text: str) -> str:
+    """A foreign text as both databases can hold it: no NUL, no half surrogates, not endless."""
+    return text[:MOST_REPLY].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

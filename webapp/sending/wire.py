@@ -1,0 +1,189 @@
+"""Notes of which rows are on the wire: one small file per claimed batch, for whoever takes over when its holder dies.
+
+    with Notes.start(folder, owner) as notes:     before the claim is committed
+        notes.body_begins(delivery_id, host)      before the first byte of the body
+        notes.answered(delivery_id, result)       the answer is known, its row not yet written
+        …results committed…
+                                                  on leaving: the file goes away
+
+The holder keeps the file locked (flock) for its life, so that anybody on this machine learns of its death at once and never takes
+over from a living one. Writes are not synced: they outlive the process, not a power cut; a row whose boot id is of another boot is
+therefore in doubt as a whole (DESIGN, promise 2).
+"""
+
+import ctypes
+import fcntl
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import orjson
+
+from webapp.mail.smtp_out import SendResult
+
+SUFFIX = ".wire"
+
+
+def folder_of(instance: Path) -> Path:
+    return instance / "wire"
+
+
+def _file_name(owner: str) -> str:
+    return owner.replace("/", "+") + SUFFIX
+
+
+def _owner(file: Path) -> str:
+    return file.name.removesuffix(SUFFIX).replace("+", "/")
+
+
+class Notes:
+    """The notes of one batch; the holder's side."""
+
+    def __init__(self, file: Path, descriptor: int) -> None:
+        self._file, self._descriptor = file, descriptor
+
+    @classmethod
+    def start(cls, folder: Path, owner: str) -> Self:
+        """Make the file, locked before it gets the name under which others look."""
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / _file_name(owner)
+        draft = file.with_name(f".{file.name}")
+        descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        draft.rename(file)
+        return cls(file, descriptor)
+
+    def body_begins(self, delivery_id: int, host: str) -> None:
+        os.write(self._descriptor, orjson.dumps({"id": delivery_id, "host": host}) + b"\n")
+
+    def answered(self, delivery_id: int, result: SendResult) -> None:
+        answer = {
+            "recipient": result.recipient, "outcome": result.outcome, "code": result.code, "text": result.text,
+            "dialogue": list(result.dialogue), "seconds": result.seconds,
+        }  # fmt: skip
+        os.write(self._descriptor, orjson.dumps({"id": delivery_id, "answer": answer}) + b"\n")
+
+    def finish(self) -> None:
+        """Every result is committed: the notes are no longer needed."""
+        with suppress(FileNotFoundError):
+            self._file.unlink()
+        self.let_go()
+
+    def let_go(self) -> None:
+        """Give the lock up and leave the file, as death does."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.finish()
+        else:
+            self.let_go()
+
+
+@dataclass
+class Note:
+    """What the notes say of one row: where it went, and the answer where one had come."""
+
+    host: str = ""
+    answer: SendResult | None = None
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a dead holder left: the rows that it had begun with."""
+
+    owner: str
+    notes: dict[int, Note]
+
+
+@contextmanager
+def taken_over(file: Path) -> Iterator[Left | None]:
+    """The notes of a dead holder, locked so that two do not take over at once; None while the holder lives or somebody else was first.
+
+    The file is removed when the block ends well.
+    """
+    try:
+        descriptor = os.open(file, os.O_RDWR)
+    except FileNotFoundError:
+        yield None
+        return
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield None
+            return
+        if not file.exists():
+            yield None
+            return
+        yield Left(_owner(file), _read(file))
+        with suppress(FileNotFoundError):
+            file.unlink()
+    finally:
+        os.close(descriptor)
+
+
+def files(folder: Path) -> list[Path]:
+    """The notes that lie there, of living and dead holders."""
+    return sorted(file for file in folder.glob(f"*{SUFFIX}") if not file.name.startswith("."))
+
+
+def is_known(folder: Path, owner: str) -> bool:
+    """Whether this machine has the notes of that holder."""
+    return (folder / _file_name(owner)).exists()
+
+
+def is_abandoned(file: Path) -> bool:
+    """Whether the holder of these notes is dead and nobody has taken over yet."""
+    try:
+        descriptor = os.open(file, os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return file.exists()
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def _read(file: Path) -> dict[int, Note]:
+    found: dict[int, Note] = {}
+    for line in file.read_bytes().splitlines():
+        try:
+            said = orjson.loads(line)
+        except orjson.JSONDecodeError:  # the last line of one that died while writing; what it was about stands in the line before
+            continue
+        note = found.setdefault(said["id"], Note())
+        note.host = said.get("host", note.host)
+        if "answer" in said:
+            note.answer = SendResult(**said["answer"])
+    return found
+
+
+@lru_cache(maxsize=1)
+def boot_id() -> str:
+    """Names this boot of the machine; empty where the system does not say, which counts as another boot each time."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return _darwin_boot_id() if sys.platform == "darwin" else ""
+
+
+def _darwin_boot_id() -> str:
+    size = ctypes.c_size_t(128)
+    text = ctypes.create_string_buffer(size.value)
+    failed = ctypes.CDLL(None).sysctlbyname(b"kern.bootsessionuuid", text, ctypes.byref(size), None, 0)
+    return "" if failed else text.value.decode()
