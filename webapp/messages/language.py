@@ -20,6 +20,7 @@ from webapp.messages.words import words_of
 
 FIELDS = {"from": "sender", "to": "receivers", "subject": "subject", "file": "files", "filename": "files"}
 STATES = ("unread", "read", "sent", "received", "quarantined", "test", "captured")
+KEYS = {*FIELDS, "has", "is", "after", "before"}
 MOST_TERMS = 20
 _PART = re.compile(r'(?:(?P<key>[A-Za-z]+):)?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')
 
@@ -81,6 +82,8 @@ def _add_term(found: Search, key: str, value: str, part: re.Match[str]) -> None:
     if key and name is None:
         value = f"{key} {value}"
     words = tuple(words_of(value))
+    if not key and value.endswith(":") and value[:-1].lower() in KEYS:
+        return  # somebody is still typing
     if words:
         found.terms.append(Term(words, name, prefix=value.endswith("*")))
     elif part["phrase"] is None:

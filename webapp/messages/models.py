@@ -113,6 +113,8 @@ class Message(Timestamps, Leased, Base):
     auth_verdict: Mapped[dict[str, Any] | None]
     #: came from a login or a trusted network
     trusted: Mapped[bool] = mapped_column(default=False)
+    #: written by Mailroom itself; it may hold one-time links, so its text is kept back
+    is_system: Mapped[bool] = mapped_column(default=False)
     #: test mail
     is_test: Mapped[bool] = mapped_column(default=False)
     #: parsing stopped at a limit; what was read is shown, the source is whole
@@ -131,6 +133,11 @@ class Message(Timestamps, Leased, Base):
     request_id: Mapped[str | None]
     #: how many times a worker died over it
     deaths: Mapped[int] = mapped_column(default=0)
+
+    @property
+    def keeps_back(self) -> bool:
+        """Whether its text is for owners alone and its links for nobody."""
+        return self.is_system or self.mailbox_id is None
 
 
 class MessageText(Base):

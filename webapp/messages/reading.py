@@ -30,7 +30,7 @@ def apply_parsed(message: Message, parsed: ParsedMail) -> None:
 
     The text of system mail is kept out of lists and search: it holds one-time links.
     """
-    secret = message.mailbox_id is None
+    secret = message.keeps_back
     message.sender, message.sender_name = storable(parsed.sender, 320), storable(parsed.sender_name, 500)
     message.subject = storable(parsed.subject, 2000)
     message.receivers_text, message.cc_text = listed(parsed.to), listed(parsed.cc)

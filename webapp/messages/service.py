@@ -53,13 +53,13 @@ def _sees(actor: Actor, message: Message) -> bool:
 
 def may_read_body(actor: Actor, message: Message) -> bool:
     """The text of system mail is for owners alone."""
-    return message.mailbox_id is not None or actor.has_role("owner")
+    return not message.keeps_back or actor.has_role("owner")
 
 
 def read_message(actor: Actor, message: Message) -> ParsedMail:
     """The mail itself. System mail: nothing of it for whoever is no owner, and its links are cut out for everybody."""
     parsed = reading.parsed_of(message)
-    if message.mailbox_id is not None:
+    if not message.keeps_back:
         return parsed
     if actor.has_role("owner"):
         return without_links(parsed)
@@ -76,7 +76,7 @@ def without_links(parsed: ParsedMail) -> ParsedMail:
 
 def source_of(actor: Actor, message: Message) -> bytes:
     """The bytes as they came in. raises Forbidden for system mail, whose links nobody may take"""
-    if message.mailbox_id is None:
+    if message.keeps_back:
         raise Forbidden("The source of system mail is not shown: it holds one-time links.", hint="Ask for a new link instead.")
     return raws.load(message.raw_id)
 

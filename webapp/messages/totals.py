@@ -10,7 +10,7 @@ of the transaction, in the order of the names, so that parallel writers wait for
 from typing import Any
 
 from sqlalchemy import event, inspect, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 
 from webapp.core import counters
 from webapp.core.db import db
@@ -89,9 +89,25 @@ def _write(session: Session) -> None:
         counters.bump(workspace_id, key, by, session)
 
 
-@event.listens_for(Session, "after_rollback")
-def _forget(session: Session) -> None:
-    session.info.pop("message_totals", None)
+@event.listens_for(Session, "after_transaction_create")
+def _mark(session: Session, transaction: SessionTransaction) -> None:
+    """A savepoint remembers what was noted before it."""
+    if transaction.nested:
+        session.info.setdefault("message_totals_marks", {})[transaction] = dict(session.info.get("message_totals", {}))
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _forget(session: Session, previous: SessionTransaction) -> None:
+    if previous.nested:
+        session.info["message_totals"] = session.info.get("message_totals_marks", {}).pop(previous, {})
+    elif previous.parent is None:
+        session.info.pop("message_totals", None)
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _unmark(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.nested:
+        session.info.get("message_totals_marks", {}).pop(transaction, None)
 
 
 def _read_of(session: Session, mailbox: Mailbox) -> dict[str, int]:
@@ -112,6 +128,9 @@ def _before(row: Message) -> dict[str, Any]:
         history = state.attrs[key].history
         if history.deleted:
             values[key] = history.deleted[0]
+        elif history.added:  # never set before: what an INSERT without it left
+            values[key] = None
+    values["seen"] = bool(values["seen"])
     return values
 
 

@@ -66,6 +66,7 @@ def upgrade() -> None:
         sa.Column("quarantined", sa.Boolean(), nullable=False),
         sa.Column("auth_verdict", Json, nullable=True),
         sa.Column("trusted", sa.Boolean(), nullable=False),
+        sa.Column("is_system", sa.Boolean(), nullable=False),
         sa.Column("is_test", sa.Boolean(), nullable=False),
         sa.Column("parse_limited", sa.Boolean(), nullable=False),
         sa.Column("processed_at", UTCDateTime(), nullable=True),
