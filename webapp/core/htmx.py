@@ -47,7 +47,7 @@ def vary(response: Response) -> Response:
     return response
 
 
-def render(page: str, fragment: str | None = None, status: int = 200, **context: Any) -> Response:
+def render(page: str, fragment: str | None = None, /, status: int = 200, **context: Any) -> Response:
     """The page, or `fragment` when htmx asks for a part and there is one. Both get the same context."""
     name = fragment if fragment and is_fragment() else page
     return vary(make_response(render_template(name, **context), status))
@@ -81,10 +81,10 @@ def made(
     return vary(response)
 
 
-def redirect_to(url: str, toast: str | None = None, tone: str = "ok") -> Response:
+def redirect_to(url: str, toast: str | None = None, tone: str = "ok", undo: str | None = None) -> Response:
     """Go elsewhere: 303 for browsers; htmx gets 200 with HX-Redirect, so that the browser itself goes there. The toast waits there."""
     if toast:
-        flash(toast, tone)
+        flash({"text": toast, "undo": undo} if undo else toast, tone)  # type: ignore[arg-type]  # the session keeps mappings as well
     if not is_fragment():
         return vary(_see_other(url))
     response = make_response("", 200)
