@@ -18,6 +18,7 @@ FEATURES = (
     "sending",
     "automation",
     "intake",
+    "trash",
     "dashboard",
 )
 DOORS = ("api", "pages", "jobs", "listeners")

@@ -43,7 +43,7 @@ def context() -> dict[str, Any]:
         },
         "workspace": {"id": member.workspace_id, "name": member.workspace.name} if member else None,
         "workspaces": [_entry(m, actor) for m in memberships],
-        "new_workspace_url": url_for("accounts.new_workspace"),
+        "new_workspace_url": url_for("accounts.new_workspace") if member is None or actor.may("workspaces:write") else None,
         "live_url": url_for("live.events"),
         "alert": _alert(),
     }  # fmt: skip

@@ -12,6 +12,7 @@ from webapp.core import events
 from webapp.core.actor import Actor
 from webapp.core.db import db, utcnow
 from webapp.core.errors import Forbidden, Invalid, InvalidState, NotFound, Unauthenticated, invalid
+from webapp.core.paging import Page, PageRequest, paginate
 from webapp.core.scopes import ROLES
 from webapp.mail.address import BadAddress, normalise
 
@@ -127,13 +128,23 @@ def list_workspaces(user_id: int) -> list[Membership]:
     return list(db.session.scalars(query.order_by(Workspace.name)))
 
 
-def list_members(actor: Actor) -> list[Membership]:
+def list_members(actor: Actor, asked: PageRequest) -> Page[Membership]:
+    """The members with their users; sort_by id or role."""
     actor.require("account:read")
-    return list(db.session.scalars(select(Membership).where(Membership.workspace_id == actor.workspace_id).order_by(Membership.id)))
+    query = select(Membership).where(Membership.workspace_id == actor.workspace_id)
+    return paginate(query, asked, sortable={"id": Membership.id, "role": Membership.role}, default="id", tie=Membership.id)
+
+
+def count_owners(workspace_id: int) -> int:
+    """How many owners a workspace has; the last one cannot go."""
+    owners = select(func.count()).select_from(Membership).where(Membership.workspace_id == workspace_id, Membership.role == "owner")
+    return db.session.scalar(owners) or 0
 
 
 def create_workspace(actor: Actor, *, name: str) -> Workspace:
-    """A further workspace; who makes it owns it. raises Invalid about name"""
+    """A further workspace; who makes it owns it. raises Forbidden below admin (somebody without any workspace may), Invalid about name"""
+    if actor.workspace_id:
+        actor.require("workspaces:write")
     title = name.strip()
     if not 1 <= len(title) <= 80:
         raise invalid("name", "A workspace has a name of 1 to 80 characters.")
@@ -234,8 +245,9 @@ def _check_role(actor: Actor, role: str) -> None:
 
 
 def _keep_an_owner(workspace_id: int) -> None:
-    owners = select(func.count()).select_from(Membership).where(Membership.workspace_id == workspace_id, Membership.role == "owner")
-    if (db.session.scalar(owners) or 0) < 2:
+    # Both of two owners who demote each other at the same moment would see two; the lock lets the second see what the first did.
+    db.session.scalar(select(Workspace.id).where(Workspace.id == workspace_id).with_for_update())
+    if count_owners(workspace_id) < 2:
         raise InvalidState("This is the last owner of the workspace.", hint="Make somebody else an owner first.")
 
 

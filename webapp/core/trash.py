@@ -14,7 +14,7 @@ from sqlalchemy import literal, select, union_all
 from webapp.core.actor import Actor
 from webapp.core.db import db, utcnow
 from webapp.core.errors import NotFound
-from webapp.core.paging import Page, PageRequest
+from webapp.core.paging import Page, PageRequest, capped_count
 
 KEPT = timedelta(days=30)
 
@@ -68,7 +68,8 @@ def list_trash(actor: Actor, asked: PageRequest, kind: str | None = None) -> Pag
     query = select(rows).order_by(rows.c.deleted_at.desc(), rows.c.id.desc())
     found = list(db.session.execute(query.limit(asked.per_page + 1).offset((asked.page - 1) * asked.per_page)))
     items = [Trashed(row.kind, row.id, row.name, row.deleted_at, row.deleted_at + KEPT) for row in found[: asked.per_page]]
-    return Page(items, asked.per_page, asked.page, None, has_more=len(found) > asked.per_page)
+    total, capped = capped_count(query)
+    return Page(items, asked.per_page, asked.page, total, capped, has_more=len(found) > asked.per_page)
 
 
 def find_trashed(actor: Actor, kind: str, row_id: int) -> tuple[Bin, Any]:
@@ -99,11 +100,17 @@ def restore(actor: Actor, kind: str, row_id: int) -> Any:
     return row
 
 
-def purge_old(limit: int = 200) -> int:
-    """Remove for good what has been in the trash for 30 days; returns how many rows went."""
+def name_of(found: Bin, row: Any) -> str:
+    """How the trash calls a row."""
+    return str(getattr(row, found.label.key, None) or f"{found.kind} {row.id}")
+
+
+def purge_old(limit: int = 200, tell: Callable[[Bin, Any], None] = lambda found, row: None) -> int:
+    """Remove for good what has been in the trash for 30 days; returns how many rows went. `tell` hears of each row before it goes."""
     gone = 0
     for found in reversed(list(bins.values())):
         for row in db.session.scalars(select(found.model).where(found.model.deleted_at < utcnow() - KEPT).limit(limit)):
+            tell(found, row)
             found.purge(row)
             gone += 1
     db.session.flush()

@@ -7,10 +7,11 @@ from flask.views import MethodView
 
 from webapp.core import idempotency, openapi, scopes
 from webapp.core.access import current_actor, doors
-from webapp.core.paging import Page, PageRequest
+from webapp.core.paging import PageRequest
 from webapp.core.rest import Blueprint, Deleted
 from webapp.tokens import door, service
-from webapp.tokens.schemas import ScopeSchema, TokenCreate, TokenMade, TokenPatch, TokenQuery, TokenSchema
+from webapp.tokens.schemas import MeSchema, ScopeSchema, TokenCreate, TokenMade, TokenPatch, TokenQuery, TokenSchema
+from webapp.tokens.whoami import describe_caller
 
 blp = Blueprint("api_tokens", __name__, url_prefix="/api/v1", description="Bearer tokens; the value of one is shown once")
 
@@ -71,11 +72,16 @@ class Scopes(MethodView):
     @blp.paged(ScopeSchema)
     def get(self, asked: PageRequest, filters: dict[str, Any]) -> Any:
         """List every scope with what it covers and the role that it needs."""
-        known = list(scopes.SCOPES.values())
-        start = (asked.page - 1) * asked.per_page
-        return Page(
-            known[start : start + asked.per_page], asked.per_page, asked.page, len(known), has_more=start + asked.per_page < len(known)
-        )
+        return sliced(list(scopes.SCOPES.values()), asked)
+
+
+@blp.route("/me")
+class Me(MethodView):
+    @blp.needs(None)
+    @blp.response(200, MeSchema, top=("capabilities",))
+    def get(self) -> Any:
+        """Show the token that asks, its workspace, and what it may really do."""
+        return describe_caller(current_actor())
 
 
 def init_app(app: Flask) -> None:

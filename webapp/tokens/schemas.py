@@ -68,3 +68,46 @@ class ScopeSchema(Shape):
     family = fields.String(required=True)
     role = fields.String(required=True)
     meaning = fields.String(required=True)
+
+
+class Constraints(Shape):
+    domain_ids = fields.List(fields.Integer(), required=True, allow_none=True)
+    mailbox_ids = fields.List(fields.Integer(), required=True, allow_none=True)
+
+
+class MeToken(Shape):
+    id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    type = Choice("ops", "workspace", required=True)
+    prefix = fields.String(required=True)
+    last_four = fields.String(required=True)
+    scopes = fields.List(fields.String(), required=True)
+    expires_at = fields.DateTime(required=True, allow_none=True)
+    last_used_at = fields.DateTime(required=True, allow_none=True)
+    constraints = fields.Nested(Constraints, required=True)
+
+
+class MeAccount(Shape):
+    id = fields.Integer(required=True, metadata={"description": "the workspace of the token"})
+    name = fields.String(required=True)
+    plan = fields.String(required=True, metadata={"description": "always self_hosted: everything is on"})
+
+
+class MeUser(Shape):
+    id = fields.Integer(required=True)
+    name = fields.String(required=True)
+    email = fields.String(required=True)
+    role = fields.String(required=True)
+
+
+class Capabilities(Shape):
+    effective_scopes = fields.List(fields.String(), required=True, metadata={"description": "granted and allowed by the role"})
+
+
+class MeSchema(Shape):
+    """Who asks (reference/trekmail.md section 3)."""
+
+    token = fields.Nested(MeToken, required=True)
+    account = fields.Nested(MeAccount, required=True)
+    user = fields.Nested(MeUser, required=True)
+    capabilities = fields.Nested(Capabilities, required=True)

@@ -13,6 +13,7 @@ from webapp.core.access import current_actor, needs
 from webapp.core.db import db
 from webapp.core.errors import Invalid, InvalidState, NotFound, TooMany
 from webapp.core.htmx import made, redirect_to, render
+from webapp.core.paging import PageRequest
 
 
 @bp.route("/profile", methods=["GET", "POST"])
@@ -91,9 +92,13 @@ def new_workspace() -> Any:
 def members() -> Any:
     """Who is in the workspace, with which role."""
     actor = current_actor()
+    number = min(max(1, request.args.get("page", 1, int)), 10_000)
+    found = service.list_members(actor, PageRequest(number, 100))
     return render(
-        "accounts/members.html", "accounts/_members.html", members=service.list_members(actor),
+        "accounts/members.html", "accounts/_members.html", found=found, owners=service.count_owners(actor.workspace_id),
         roles=forms.roles_up_to(actor.role), meanings=forms.ROLES, activity=audit.latest(actor, "member"),
+        newer=url_for(".members", page=number - 1) if number > 1 else None,
+        older=url_for(".members", page=number + 1) if found.has_more else None,
     )  # fmt: skip
 
 
