@@ -7,7 +7,7 @@ from flask.views import MethodView
 
 from webapp.core import idempotency, openapi, scopes
 from webapp.core.access import current_actor, doors
-from webapp.core.paging import PageRequest
+from webapp.core.paging import PageRequest, sliced
 from webapp.core.rest import Blueprint, Deleted
 from webapp.tokens import door, service
 from webapp.tokens.schemas import MeSchema, ScopeSchema, TokenCreate, TokenMade, TokenPatch, TokenQuery, TokenSchema
