@@ -4,12 +4,12 @@ import secrets
 from typing import Any
 
 from webapp.audit import service as audit
-from webapp.core import counters, live
+from webapp.core import counters, live, trash
 from webapp.core.actor import Actor
 from webapp.core.config import settings
 from webapp.core.db import db, utcnow
 from webapp.core.errors import Conflict, Forbidden, InUse, Invalid, invalid
-from webapp.core.paging import Page, PageRequest, paginate
+from webapp.core.paging import Page, PageRequest, capped_count, paginate
 from webapp.domains.models import Domain
 from webapp.domains.residents import residents
 from webapp.domains.rows import find_domain, get_seen, seen, snapshot, target
@@ -19,8 +19,9 @@ from webapp.mail import dkim, dns_records
 from webapp.mail.address import BadAddress, is_valid_domain, normalise
 
 __all__ = [
-    "check_name", "create_domain", "delete_domain", "find_domain", "get_domain", "get_for_dns", "get_seen", "list_domains", "purge_domain",
-    "records", "restore_domain", "seen", "snapshot", "target", "update_domain", "verify_domain",
+    "bring_back", "check_name", "count_states", "create_domain", "delete_domain", "find_domain", "get_domain", "get_for_dns",
+    "get_seen", "list_domains", "purge_domain", "records", "restore_domain", "seen", "snapshot", "target", "update_domain",
+    "verify_domain",
 ]  # fmt: skip
 
 DKIM_SELECTOR = "mailroom1"
@@ -84,6 +85,15 @@ def list_domains(actor: Actor, asked: PageRequest, filters: dict[str, Any] | Non
     whole = not given and actor.domain_ids is None and actor.mailbox_ids is None
     total = counters.read(actor.workspace_id, "domains") if whole else None
     return paginate(query, asked, sortable=SORTABLE, default="id", tie=Domain.id, total=total, descending=asked.sort_by is None)
+
+
+def count_states(actor: Actor) -> dict[str, int]:
+    """How many living domains the workspace has in all (exact) and in each state (counted up to 1,000)."""
+    actor.require("domains:read")
+    found = {"all": counters.read(actor.workspace_id, "domains")}
+    for state in ("pending_dns", "suspended"):
+        found[state] = capped_count(seen(actor).where(Domain.status == state))[0]
+    return {**found, "active": found["all"] - found["pending_dns"] - found["suspended"]}
 
 
 def get_domain(actor: Actor, domain_id: int, *, for_update: bool = False) -> Domain:
@@ -163,6 +173,14 @@ def restore_domain(actor: Actor, domain: Domain) -> None:
     if domain.deleted_at is not None:
         residents().bring_back(actor, domain, domain.deleted_at)
     live.notify(domain.workspace_id, "domains-changed")
+
+
+def bring_back(actor: Actor, domain_id: int) -> Domain:
+    """Take a domain out of the trash. raises NotFound (it is not there), Conflict (its name is in use again)"""
+    actor.require("trash:write")
+    domain: Domain = trash.restore(actor, "domain", domain_id)
+    audit.record(actor, "domain.restore", target(domain))
+    return domain
 
 
 def purge_domain(domain: Domain) -> None:

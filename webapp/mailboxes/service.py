@@ -7,12 +7,12 @@ from sqlalchemy import select, update
 
 from webapp.accounts import passwords
 from webapp.audit import service as audit
-from webapp.core import counters, events, live
+from webapp.core import counters, events, live, trash
 from webapp.core.actor import Actor
 from webapp.core.config import settings
 from webapp.core.db import db, utcnow
 from webapp.core.errors import Conflict, Forbidden, InUse, Invalid, invalid
-from webapp.core.paging import Page, PageRequest, paginate
+from webapp.core.paging import Page, PageRequest, capped_count, paginate
 from webapp.core.secrets import random_password
 from webapp.domains import service as domains
 from webapp.domains.models import Domain
@@ -24,8 +24,9 @@ from webapp.mailboxes.models import DEFAULT_MESSAGE_BYTES, Mailbox
 from webapp.mailboxes.rows import SETTINGS, get_seen, seen, snapshot, target
 
 __all__ = [
-    "Resolved", "check_local_part", "check_login", "create_mailbox", "delete_mailbox", "find_mailbox", "get_mailbox", "list_mailboxes",
-    "pause_mailbox", "purge_mailbox", "resolve", "restore_mailbox", "resume_mailbox", "seen", "set_password", "update_mailbox",
+    "Resolved", "bring_back", "catches_for", "check_local_part", "check_login", "count_states", "create_mailbox", "delete_mailbox",
+    "find_mailbox", "get_mailbox", "list_mailboxes", "pause_mailbox", "purge_mailbox", "resolve", "restore_mailbox", "resume_mailbox",
+    "seen", "set_password", "update_mailbox",
 ]  # fmt: skip
 
 #: letters, digits, _ - and +, single dots between (reference/trekmail.md section 5, and + because plus-tags may have their own mailbox)
@@ -137,6 +138,14 @@ def list_mailboxes(actor: Actor, asked: PageRequest, filters: dict[str, Any] | N
     return page
 
 
+def count_states(actor: Actor) -> dict[str, int]:
+    """How many living mailboxes the workspace has in all (exact), paused (counted up to 1,000) and active (the rest)."""
+    actor.require("mailboxes:read")
+    whole = counters.read(actor.workspace_id, "mailboxes")
+    paused = capped_count(seen(actor).where(Mailbox.status == "paused"))[0]
+    return {"all": whole, "paused": paused, "active": whole - paused}
+
+
 def get_mailbox(actor: Actor, mailbox_id: int, *, for_update: bool = False) -> Mailbox:
     """raises NotFound, also for one outside the limits of the token"""
     actor.require("mailboxes:read")
@@ -221,14 +230,7 @@ def delete_mailbox(actor: Actor, mailbox_id: int, force: bool = False) -> Mailbo
     domain_id = get_seen(actor, mailbox_id).domain_id
     db.session.execute(select(Domain.id).where(Domain.id == domain_id).with_for_update())
     mailbox = get_seen(actor, mailbox_id, for_update=True)
-    catching = list(
-        db.session.scalars(
-            select(Domain).where(
-                Domain.workspace_id == mailbox.workspace_id, Domain.catch_all_enabled,
-                Domain.catch_all_destination == mailbox.email, Domain.deleted_at.is_(None),
-            )
-        )
-    )  # fmt: skip
+    catching = catches_for(mailbox)
     if catching and not force:
         names = ", ".join(domain.name for domain in catching)
         used_by = [{"type": "domain", "id": domain.id, "name": domain.name} for domain in catching]
@@ -240,6 +242,12 @@ def delete_mailbox(actor: Actor, mailbox_id: int, force: bool = False) -> Mailbo
     trash_mailbox(actor, mailbox, utcnow())
     add_to_count(domain_id, -1)
     return mailbox
+
+
+def catches_for(mailbox: Mailbox) -> list[Domain]:
+    """The domains whose catch-all it is."""
+    query = select(Domain).where(Domain.workspace_id == mailbox.workspace_id, Domain.deleted_at.is_(None), Domain.catch_all_enabled)
+    return list(db.session.scalars(query.where(Domain.catch_all_destination == mailbox.email).order_by(Domain.name)))
 
 
 def trash_mailbox(actor: Actor, mailbox: Mailbox, moment: Any) -> None:
@@ -260,6 +268,14 @@ def restore_mailbox(actor: Actor, mailbox: Mailbox) -> None:
         raise Conflict(f"{mailbox.email} exists again meanwhile.", hint="Delete that one first, or keep it.")
     add_to_count(domain.id, 1)
     _tell(mailbox.workspace_id)
+
+
+def bring_back(actor: Actor, mailbox_id: int) -> Mailbox:
+    """Take a mailbox out of the trash. raises NotFound (it is not there), Conflict (its address is in use again, its domain is deleted)"""
+    actor.require("trash:write")
+    mailbox: Mailbox = trash.restore(actor, "mailbox", mailbox_id)
+    audit.record(actor, "mailbox.restore", target(mailbox))
+    return mailbox
 
 
 def purge_mailbox(mailbox: Mailbox) -> None:

@@ -1,0 +1,90 @@
+"""Fields and labels of the mailbox pages. Shapes and bounds are those of the API's schemas."""
+
+from typing import Any
+
+from flask_wtf import FlaskForm
+from marshmallow import ValidationError
+from wtforms import BooleanField, IntegerField, PasswordField, RadioField, SelectField, StringField
+from wtforms.validators import DataRequired, InputRequired, Optional
+
+from webapp.core.body import check_text, flatten
+from webapp.core.errors import Invalid
+from webapp.mailboxes.models import MEBIBYTE, Mailbox
+from webapp.mailboxes.rows import SETTINGS
+from webapp.mailboxes.schemas import MailboxPatch
+
+PLAIN = {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+SHOWN = "Shown beside the address in mail that it sends."
+_schema = MailboxPatch()
+
+
+def whole(label: str, hint: str = "", least: int = 1) -> IntegerField:
+    """A whole number that may be left empty."""
+    return IntegerField(label, validators=[Optional()], description=hint, render_kw={"min": least, "inputmode": "numeric"})
+
+
+class PasswordChoice(FlaskForm):
+    """A password that is generated unless somebody types one."""
+
+    password = PasswordField("Password", description="12 to 128 characters. Leave it empty and Mailroom makes a strong one, shown once.")
+
+    def secret(self) -> str | None:
+        return self.password.data or None
+
+
+class MailboxForm(PasswordChoice):
+    local_part = StringField("Name", validators=[DataRequired("Write what stands before the @.")], render_kw=PLAIN, description="Stands before the @.")
+    domain_id = SelectField("Domain", coerce=int, validators=[InputRequired("Choose a domain.")], description="Stands after the @.")
+    display_name = StringField("Display name", description=SHOWN, render_kw={"autocomplete": "off"})
+
+
+class SettingsForm(FlaskForm):
+    display_name = StringField("Display name", description=SHOWN, render_kw={"autocomplete": "off"})
+    note = StringField("Note", description="For you and your colleagues.")
+    can_receive = BooleanField("Receives mail")
+    can_send = BooleanField("Sends mail")
+    default_delivery = RadioField(
+        "Mail that no route takes",
+        choices=[("deliver", "goes into the inbox"), ("archive_only", "is kept in the archive only")],
+    )
+    log_level = RadioField("Route log", choices=[("normal", "routes that matched"), ("verbose", "also routes that did not match")])
+    allow_unauthenticated = BooleanField("Run routes on mail that fails SPF, DKIM and DMARC too")
+    archive_enabled = BooleanField("Keep mail in the archive")
+    archive_retention_days = whole("Days in the archive", "Empty: for ever.")
+    hourly_limit = whole("Most mails an hour", "Empty: no limit.")
+    daily_limit = whole("Most mails a day", "Empty: no limit.")
+    total_limit = whole("Most mails altogether", "Empty: no limit.")
+    max_message_kb = whole("Largest mail, KB", "10,240 KB are 10 MB.")
+    storage_mb = whole("Most storage, MB", "Empty: no limit.")
+
+    @classmethod
+    def of(cls, mailbox: Mailbox) -> "SettingsForm":
+        storage = None if mailbox.storage_limit_bytes is None else max(1, mailbox.storage_limit_bytes // MEBIBYTE)
+        return cls(obj=mailbox, max_message_kb=mailbox.max_message_bytes // 1024, storage_mb=storage)
+
+    def changes(self, mailbox: Mailbox) -> dict[str, Any]:
+        """As `service.update_mailbox` takes them, checked by the schema of the API. raises Invalid about the form's fields"""
+        given = {name: self[name].data for name in SETTINGS if name in self}
+        for name in ("display_name", "note"):
+            given[name] = (given[name] or "").strip() or None
+        # Sizes that were not touched stay exact to the byte.
+        given["max_message_bytes"] = exact(self.max_message_kb.data, 1024, mailbox.max_message_bytes)
+        given["storage_limit_bytes"] = exact(self.storage_mb.data, MEBIBYTE, mailbox.storage_limit_bytes)
+        check_text(given)
+        try:
+            return dict(_schema.load(given))
+        except ValidationError as error:
+            raise renamed(Invalid("Some fields need a change.", fields=flatten(error.messages))) from None
+
+
+def exact(shown: int | None, unit: int, stored: int | None) -> int | None:
+    if shown is None:
+        return None
+    return stored if stored is not None and max(1, stored // unit) == shown else shown * unit
+
+
+def renamed(refused: Invalid) -> Invalid:
+    """The API's names of the two sizes are other than the form's."""
+    names = {"max_message_bytes": "max_message_kb", "storage_limit_bytes": "storage_mb"}
+    refused.fields = {names.get(name, name): texts for name, texts in refused.fields.items()}
+    return refused

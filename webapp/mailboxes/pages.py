@@ -1,0 +1,211 @@
+"""Mailboxes in the browser: the list, creating one, its settings and password, pausing, deleting and bringing back."""
+
+from typing import Any
+
+import orjson
+from flask import Blueprint, Flask, request, url_for
+
+from webapp.accounts.forms import add_errors
+from webapp.audit import service as audit
+from webapp.core import envelope, menu
+from webapp.core.access import current_actor, needs
+from webapp.core.actor import Actor
+from webapp.core.db import db, utcnow
+from webapp.core.errors import Conflict, HouseError, InUse, Invalid
+from webapp.core.htmx import made, redirect_to, render
+from webapp.core.paging import PageRequest
+from webapp.core.shapes import compile_dump
+from webapp.domains import service as domains
+from webapp.mailboxes import links, schemas, service, snippets, usage, why
+from webapp.mailboxes.forms import MailboxForm, PasswordChoice, SettingsForm, renamed
+from webapp.mailboxes.models import Mailbox
+
+bp = Blueprint("mailboxes", __name__)
+PER_PAGE = 50
+#: domains that a select offers; with more of them, the search finds the rest
+OFFERED = 200
+CHIPS = (("", "All", "all"), ("active", "Active", "active"), ("paused", "Paused", "paused"))
+SORTS = {"email": False, "created_at": True}
+_dump = compile_dump(schemas.MailboxSchema())
+
+
+def _domains(actor: Actor) -> list[tuple[int, str]]:
+    """(id, name) of the domains, for a select."""
+    if not actor.may("domains:read"):
+        return []
+    page = domains.list_domains(actor, PageRequest(1, OFFERED, sort_by="name", descending=False))
+    return [(domain.id, domain.name) for domain in page.items]
+
+
+@bp.get("/mailboxes")
+@needs("mailboxes:read")
+def list_page() -> Any:
+    """Every mailbox with its state and how full it is."""
+    actor = current_actor()
+    asked = {name: request.args.get(name, "").strip() for name in ("q", "domain", "state", "sort")}
+    state = asked["state"] if asked["state"] in ("active", "paused") else None
+    sort = asked["sort"] if asked["sort"] in SORTS else "email"
+    domain_id = request.args.get("domain", type=int)
+    number = min(max(1, request.args.get("page", 1, int)), 10_000)
+    wanted = PageRequest(number, PER_PAGE, sort_by=sort, descending=SORTS[sort])
+    found = service.list_mailboxes(actor, wanted, {"search": asked["q"][:255], "status": state, "domain_id": domain_id})
+    counts = service.count_states(actor)
+    chips = [
+        {"label": label, "count": counts[count], "url": _list_url(asked, state=key), "current": (state or "") == key}
+        for key, label, count in CHIPS
+    ]  # fmt: skip
+    offered = _domains(actor)
+    return render(
+        "mailboxes/list.html", "mailboxes/_rows.html", found=found, asked=asked, chips=chips, any_mailbox=counts["all"] != 0, now=utcnow(),
+        usage_of=usage.of, offered=[("", "All domains"), *offered], any_domain=bool(offered), sort=sort,
+        sort_urls={name: _list_url(asked, sort=name) for name in SORTS},
+        newer=_list_url(asked, page=number - 1) if number > 1 else None,
+        older=_list_url(asked, page=number + 1) if found.has_more else None,
+    )  # fmt: skip
+
+
+def _list_url(asked: dict[str, str], **changes: Any) -> str:
+    chosen = {**asked, **changes}
+    return url_for(".list_page", **{name: value for name, value in chosen.items() if value not in ("", None, 1)})
+
+
+@bp.route("/mailboxes/new", methods=["GET", "POST"])
+@needs("mailboxes:create")
+def new_page() -> Any:
+    """Create a mailbox; the answer shows its password and how to use it, this once."""
+    actor = current_actor()
+    form = MailboxForm()
+    form.domain_id.choices = _domains(actor)
+    if request.method == "GET":
+        form.domain_id.data = request.args.get("domain", type=int)
+    if form.validate_on_submit():
+        try:
+            mailbox, generated = service.create_mailbox(
+                actor, domain_id=form.domain_id.data, local_part=form.local_part.data or "", password=form.secret(),
+                display_name=form.display_name.data,
+            )  # fmt: skip
+            return _shown_once(mailbox, form.secret() or generated, generated is not None, "created")
+        except HouseError as refused:
+            db.session.rollback()
+            add_errors(form, refused, spare="local_part")
+    return render("mailboxes/new.html", status=422 if form.errors else 200, form=form)
+
+
+def _shown_once(mailbox: Mailbox, password: str | None, generated: bool, verb: str) -> Any:
+    return render(
+        "mailboxes/made.html", status=201, mailbox=mailbox, password=password, generated=generated, verb=verb,
+        snippets=snippets.first_mails(mailbox, password), story=audit.story_of(current_actor(), "mailbox", mailbox.id),
+    )  # fmt: skip
+
+
+@bp.get("/mailboxes/<int:mailbox_id>")
+@needs("mailboxes:read")
+def show_page(mailbox_id: int) -> Any:
+    """One mailbox: where it stands, how full it is, what it may."""
+    actor = current_actor()
+    mailbox = service.get_mailbox(actor, mailbox_id)
+    domain = domains.find_domain(mailbox.domain_name)
+    return render(
+        "mailboxes/show.html", "mailboxes/_state.html", mailbox=mailbox, domain=domain, why=why.explain(mailbox, domain),
+        used=usage.of(mailbox), links=links.of(actor, mailbox), snippets=snippets.first_mails(mailbox, None),
+        story=audit.story_of(actor, "mailbox", mailbox.id),
+        answer=orjson.loads(envelope.json_bytes({"success": True, "data": _dump(mailbox)})),
+    )  # fmt: skip
+
+
+@bp.route("/mailboxes/<int:mailbox_id>/edit", methods=["GET", "POST"])
+@needs("mailboxes:write")
+def edit(mailbox_id: int) -> Any:
+    """Change the settings of a mailbox."""
+    actor = current_actor()
+    mailbox = service.get_mailbox(actor, mailbox_id)
+    form = SettingsForm.of(mailbox)
+    if form.validate_on_submit():
+        try:
+            service.update_mailbox(actor, mailbox_id, form.changes(mailbox))
+            return redirect_to(url_for(".show_page", mailbox_id=mailbox_id), toast=f"{mailbox.email} is changed")
+        except Invalid as refused:
+            db.session.rollback()
+            add_errors(form, renamed(refused), spare="display_name")
+            mailbox = service.get_mailbox(actor, mailbox_id)
+    return render("mailboxes/edit.html", status=422 if form.errors else 200, form=form, mailbox=mailbox)
+
+
+@bp.route("/mailboxes/<int:mailbox_id>/password", methods=["GET", "POST"])
+@needs("mailboxes:write")
+def password(mailbox_id: int) -> Any:
+    """Set or generate the SMTP password; the answer shows it this once."""
+    actor = current_actor()
+    mailbox = service.get_mailbox(actor, mailbox_id)
+    form = PasswordChoice()
+    if form.validate_on_submit():
+        try:
+            mailbox, generated = service.set_password(actor, mailbox_id, form.secret())
+            return _shown_once(mailbox, form.secret() or generated, generated is not None, "set")
+        except Invalid as refused:
+            db.session.rollback()
+            add_errors(form, refused)
+            mailbox = service.get_mailbox(actor, mailbox_id)
+    return render("mailboxes/password.html", status=422 if form.errors else 200, form=form, mailbox=mailbox)
+
+
+@bp.post("/mailboxes/<int:mailbox_id>/pause")
+@needs("mailboxes:write")
+def pause(mailbox_id: int) -> Any:
+    """Stop taking and sending mail for now; can be undone at once."""
+    mailbox = service.pause_mailbox(current_actor(), mailbox_id)
+    return _changed(mailbox, f"{mailbox.email} is paused", url_for(".resume", mailbox_id=mailbox_id))
+
+
+@bp.post("/mailboxes/<int:mailbox_id>/resume")
+@needs("mailboxes:write")
+def resume(mailbox_id: int) -> Any:
+    """Take and send mail again."""
+    mailbox = service.resume_mailbox(current_actor(), mailbox_id)
+    return _changed(mailbox, f"{mailbox.email} is active", None)
+
+
+def _changed(mailbox: Mailbox, toast: str, undo: str | None) -> Any:
+    return made(go_to=url_for(".show_page", mailbox_id=mailbox.id), trigger="mailboxes-changed", toast=toast, undo=undo, status=200)
+
+
+@bp.route("/mailboxes/<int:mailbox_id>/delete", methods=["GET", "POST"])
+@needs("mailboxes:delete")
+def delete(mailbox_id: int) -> Any:
+    """Put a mailbox into the trash, after a confirmation."""
+    actor = current_actor()
+    mailbox = service.get_mailbox(actor, mailbox_id)
+    catching = service.catches_for(mailbox)
+    if request.method == "POST":
+        try:
+            service.delete_mailbox(actor, mailbox_id, force=request.form.get("catching", type=int) == len(catching) > 0)
+        except InUse:
+            db.session.rollback()  # It became a catch-all since the question was asked: ask again.
+            mailbox = service.get_mailbox(actor, mailbox_id)
+            catching = service.catches_for(mailbox)
+        else:
+            undo = url_for(".restore", mailbox_id=mailbox_id) if actor.may("trash:write") else None
+            return redirect_to(url_for(".list_page"), toast=f"{mailbox.email} is in the trash", undo=undo)
+    text, milder = why.effect_of_deleting(mailbox, usage.of(mailbox), [domain.name for domain in catching])
+    return render(
+        "parts/confirm.html", "parts/_confirm.html", title=f"Delete {mailbox.email}", button="Delete mailbox", url=request.path, text=text,
+        milder=milder, cancel=url_for(".show_page", mailbox_id=mailbox.id), hidden={"catching": len(catching)},
+        status=200 if request.method == "GET" else 409,
+    )  # fmt: skip
+
+
+@bp.post("/mailboxes/<int:mailbox_id>/restore")
+@needs("trash:write")
+def restore(mailbox_id: int) -> Any:
+    """Bring a deleted mailbox back, with its mail."""
+    try:
+        mailbox = service.bring_back(current_actor(), mailbox_id)
+    except Conflict as refused:
+        db.session.rollback()
+        return redirect_to(url_for(".list_page"), toast=f"{refused.message} {refused.hint}", tone="bad")
+    return redirect_to(url_for(".show_page", mailbox_id=mailbox_id), toast=f"{mailbox.email} is back")
+
+
+def init_app(app: Flask) -> None:
+    app.register_blueprint(bp)
+    menu.add("Set up", "Mailboxes", "mailboxes.list_page", scope="mailboxes:read", order=20)
