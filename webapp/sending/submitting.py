@@ -42,7 +42,7 @@ def submit(
     ready = source.prepare(raw, hostname=settings().hostname, now=outside().clock.now())
     from_address = from_address or ready.sender or sender
     stored = store.store_raw(sign(ready.raw, from_address, workspace_id))
-    states = first_states(addresses)
+    states = first_states(addresses, workspace_id)
     if message_id is None:
         copy = store.store_message(
             workspace_id=workspace_id, mailbox_id=mailbox_id, raw_id=stored.id, direction="sent", envelope_sender=sender,
@@ -84,9 +84,9 @@ def add_deliveries(outgoing: Outgoing, states: dict[str, str]) -> None:
         queue.ring("sending.drain")
 
 
-def first_states(addresses: Sequence[str]) -> dict[str, str]:
+def first_states(addresses: Sequence[str], workspace_id: int) -> dict[str, str]:
     """Where each recipient begins: those of this installation are always queued, for the others the transport says."""
-    here, first = ways.local_addresses(addresses), ways.platform().first_state
+    here, first = ways.local_addresses(addresses, workspace_id), ways.platform().first_state
     return {address: "queued" if address in here else first for address in addresses}
 
 

@@ -21,6 +21,9 @@ class Addressed(Protocol):
     @property
     def recipient(self) -> str: ...
 
+    @property
+    def workspace_id(self) -> int: ...
+
 
 def platform() -> Transport:
     """The platform's way out as MAILROOM_TRANSPORT names it."""
@@ -39,18 +42,26 @@ def _read(transport: str, hostname: str) -> Transport:
 
 def local_ones(rows: Sequence[Addressed]) -> set[int]:
     """The ids of those whose recipient has a mailbox here; asks the database, so end the transaction afterwards."""
-    here = local_addresses(row.recipient for row in rows)
-    return {row.id for row in rows if row.recipient in here}
+    here = {workspace_id: _local_of(rows, workspace_id) for workspace_id in {row.workspace_id for row in rows}}
+    return {row.id for row in rows if row.recipient in here[row.workspace_id]}
 
 
-def local_addresses(addresses: Iterable[str]) -> set[str]:
-    """Those of the addresses that a mailbox here takes; one question per domain, and one per address of our own domains."""
+def _local_of(rows: Sequence[Addressed], workspace_id: int) -> set[str]:
+    return local_addresses((row.recipient for row in rows if row.workspace_id == workspace_id), workspace_id)
+
+
+def local_addresses(addresses: Iterable[str], workspace_id: int) -> set[str]:
+    """Those of the addresses that a mailbox here takes; one question per domain, and one per address of our own domains.
+
+    A domain that nobody proved yet counts for mail of its own workspace alone: else whoever adds somebody's domain would get their mail.
+    """
     ours: dict[str, bool] = {}
     found = set()
     for address in set(addresses):
-        domain = address.rpartition("@")[2]
-        if domain not in ours:
-            ours[domain] = domains.find_domain(domain) is not None
-        if ours[domain] and local.is_local(address):
+        name = address.rpartition("@")[2]
+        if name not in ours:
+            domain = domains.find_domain(name)
+            ours[name] = domain is not None and (domain.is_verified or domain.workspace_id == workspace_id)
+        if ours[name] and local.is_local(address):
             found.add(address)
     return found
