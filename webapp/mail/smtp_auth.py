@@ -1,56 +1,66 @@
-"""AUTH PLAIN and AUTH LOGIN as asynchronous steps: aiosmtpd's own call a synchronous authenticator, ours must ask the database."""
+"""AUTH PLAIN and AUTH LOGIN (RFC 4954, 4616) as asynchronous steps: aiosmtpd calls a synchronous authenticator, ours asks the database."""
 
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
-from typing import TYPE_CHECKING, Any
 
-from aiosmtpd.smtp import MISSING, AuthResult
+from webapp.mail import status
 
-if TYPE_CHECKING:
-    from aiosmtpd.smtp import SMTP as Ground
-else:
-    Ground = object
-
-HANDLED = AuthResult(success=False, handled=True)
+MECHANISMS = ("PLAIN", "LOGIN")
+LONGEST_ANSWER = 12288
 
 
-class AuthSteps(Ground):
-    """Mixed into the server; `_check_login` decides."""
+class LoginSteps:
+    """Mixed into the session, which sends, reads and decides."""
 
-    async def _check_login(self, username: str, password: str) -> AuthResult:
-        raise AssertionError("the server decides")
+    async def push(self, reply: str | bytes) -> None:
+        raise NotImplementedError
 
-    async def auth_PLAIN(self, _: Any, args: list[str]) -> AuthResult:
-        answer = await self._first(args, "")
-        if answer is None:
-            return HANDLED
-        parts = answer.split(b"\0")
-        if len(parts) != 3:
-            await self.push("501 5.5.2 AUTH PLAIN takes user and password separated by NUL")
-            return HANDLED
-        return await self._try(parts[1], parts[2])
+    async def next_line(self, most: int) -> bytes | None:
+        """The next line without its end; None when it was too long, which is answered already."""
+        raise NotImplementedError
 
-    async def auth_LOGIN(self, _: Any, args: list[str]) -> AuthResult:
-        username = await self._first(args, self.AuthLoginUsernameChallenge)
-        if username is None:
-            return HANDLED
-        password = await self.challenge_auth(self.AuthLoginPasswordChallenge)
-        return HANDLED if password is MISSING else await self._try(username, password)
+    async def check_login(self, username: str, password: str) -> str:
+        """The reply."""
+        raise NotImplementedError
 
-    async def _first(self, args: list[str], challenge: str) -> bytes | None:
-        """The first answer: sent along with AUTH, or asked for; None when a refusal was answered already."""
-        if len(args) == 1:
-            answer = await self.challenge_auth(challenge)
-            return None if answer is MISSING else answer
+    async def log_in(self, mechanism: str, first: str | None) -> None:
+        """Run the mechanism to its reply. `first` is what came along with the command."""
+        if mechanism == "PLAIN":
+            answer = await self._answer(first, b"")
+            if answer is None:
+                return
+            parts = answer.split(b"\0")
+            if len(parts) != 3:
+                await self.push(status.NO_PLAIN)
+                return
+            username, password = parts[1], parts[2]
+        else:
+            name = await self._answer(first, b"Username:")
+            secret = None if name is None else await self._answer(None, b"Password:")
+            if name is None or secret is None:
+                return
+            username, password = name, secret
         try:
-            return b64decode(b"" if args[1] == "=" else args[1].encode(), validate=True)
-        except (NotBase64, UnicodeEncodeError):
-            await self.push("501 5.5.2 That is not base64")
-            return None
-
-    async def _try(self, username: bytes, password: bytes) -> AuthResult:
-        try:
-            return await self._check_login(username.decode(), password.decode())
+            texts = username.decode(), password.decode()
         except UnicodeDecodeError:
-            await self.push("501 5.5.2 User name and password are UTF-8")
-            return HANDLED
+            await self.push(status.LOGIN_NOT_UTF8)
+            return
+        await self.push(await self.check_login(*texts))
+
+    async def _answer(self, given: str | None, challenge: bytes) -> bytes | None:
+        """An answer of the client, decoded; None when a refusal was sent already."""
+        if given is None:
+            await self.push(b"334 " + b64encode(challenge))
+            line = await self.next_line(LONGEST_ANSWER)
+            if line is None:
+                return None
+        else:
+            line = b"" if given == "=" else given.encode(errors="replace")
+        if line.strip() == b"*":
+            await self.push(status.LOGIN_GIVEN_UP)
+            return None
+        try:
+            return b64decode(line.strip(), validate=True)
+        except NotBase64:
+            await self.push(status.NOT_BASE64)
+            return None

@@ -1,0 +1,89 @@
+"""What a listener and the Intake say to each other: who is there, what arrived, how the port behaves.
+
+The wire is `smtp_session`; these are plain values and two protocols, so an Intake is written and tested without a socket.
+"""
+
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True)
+class Login:
+    """Somebody who logged in; `data` is the Intake's own."""
+
+    name: str
+    data: Any = None
+
+
+@dataclass
+class SessionInfo:
+    """What is known of the connection at hand; starts anew after STARTTLS. `kind` is that of the Rules."""
+
+    ip: str
+    kind: str
+    helo: str = ""
+    tls: bool = False
+    login: Login | None = None
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """One message as it was handed over. `sender` is empty for the null sender; `raw` has CRLF line ends and a Received line on top."""
+
+    sender: str
+    recipients: list[str]
+    raw: bytes
+    ip: str
+    helo: str
+    login: Login | None
+    tls: bool
+    received_at: datetime
+    smtputf8: bool
+    trusted: bool
+    kind: str = "mx"
+
+
+class Intake(Protocol):
+    """Decides. Replies are whole reply lines of `mail.status`; None means yes. A reply with 421 ends the connection."""
+
+    async def login(self, username: str, password: str, session: SessionInfo) -> Login | None: ...
+    async def check_sender(self, session: SessionInfo, address: str) -> str | None: ...
+    async def check_recipient(self, session: SessionInfo, address: str) -> str | None: ...
+    async def receive(self, arrival: Arrival) -> str: ...
+
+
+class Throttle(Protocol):
+    """Back-off against guessing, by account and by address. `wait_s` above 0 refuses the try without looking at the password."""
+
+    async def wait_s(self, account: str, ip: str) -> int: ...
+    async def failed(self, account: str, ip: str) -> None: ...
+    async def succeeded(self, account: str, ip: str) -> None: ...
+
+
+@dataclass
+class Rules:
+    """How a listener behaves.
+
+    kind                mx (no login, no relay) or submission (login before MAIL)
+    tls                 asked at each new connection, so a renewed certificate counts at once; implicit TLS asks when it starts
+    trusted             addresses whose bare line ends are repaired rather than refused
+    may_auth_plain      addresses that may log in without TLS
+    per_ip_connections  more at the same time are answered 421
+    idle_s              the client is cut off after so long without a command or 128 KB of a message
+    connections         open ones by address; kept by the listener
+    """
+
+    kind: str
+    hostname: str
+    max_bytes: int
+    tls: Callable[[], ssl.SSLContext | None] = lambda: None
+    implicit_tls: bool = False
+    trusted: Callable[[str], bool] = lambda ip: False
+    may_auth_plain: Callable[[str], bool] = lambda ip: False
+    throttle: Throttle | None = None
+    per_ip_connections: int = 50
+    idle_s: float = 300.0
+    connections: dict[str, int] = field(default_factory=dict)
