@@ -26,6 +26,14 @@ class Id(fields.Integer):
         super().__init__(strict=True, **kwargs)
 
 
+class IdText(fields.Integer):
+    """A row id in a query string, where every value is text."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("validate", validate.Range(min=1, max=MAX_ID))
+        super().__init__(**kwargs)
+
+
 class Count(fields.Integer):
     """A whole number with bounds (default 0 to 2^53, which every JSON reader holds exactly)."""
 

@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 from webapp.core.db import database_now
-from webapp.core.shapes import Choice, DayStart, Id, Line, Long, Shape
+from webapp.core.shapes import Choice, DayStart, IdText, Line, Long, Shape
 from webapp.sending import why
 from webapp.sending.models import STATES, STREAMS
 from webapp.sending.submitting import MOST_RECIPIENTS
@@ -99,8 +99,8 @@ class DeliveryQuery(Shape):
     stream = Choice(*STREAMS)
     recipient = Line(254, metadata={"description": "An address, how it begins, or @domain"})
     domain = Line(253)
-    mailbox_id = Id()
-    outgoing_id = Id()
-    archive_id = Id(attribute="message_id")
+    mailbox_id = IdText()
+    outgoing_id = IdText()
+    archive_id = IdText(attribute="message_id")
     created_after = DayStart()
     created_before = DayStart(end=True)
