@@ -174,7 +174,7 @@ def secret_keys(value: str) -> tuple[str, ...]:
     """Keys with commas between, the one in use first, older ones behind; each has at least 32 characters."""
     keys = comma_list(value)
     if not keys or any(len(key) < 32 for key in keys):
-        remedy = "Write at least 32 random characters, for example the output of: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'."
+        remedy = "Write at least 32 random characters: python3 -c 'import secrets; print(secrets.token_urlsafe(48))' makes some."
         raise Refused("has a key that is too short", remedy)
     return keys
 

@@ -58,7 +58,8 @@ class Settings:
         default_says="SQLite in the instance folder", hidden="password",
     )
     redis_url: str | None = _setting(
-        "REDIS_URL", types.redis_url, None, "URL of a Redis (redis://…); unset, up starts one of its own", default_says="embedded", hidden="password"
+        "REDIS_URL", types.redis_url, None, "URL of a Redis (redis://…); unset, up starts one of its own",
+        default_says="embedded", hidden="password",
     )
     blob_url: str = _setting(
         "MAILROOM_BLOB_URL", types.blob_url, None, "where large bodies lie; s3://bucket/prefix to scale",
@@ -78,16 +79,21 @@ class Settings:
     )
     transport: str = _setting(
         "MAILROOM_TRANSPORT", types.transport, "capture",
-        "the platform's own way out: capture (nothing leaves), smtp://[user:pass@]host:port (STARTTLS when offered, ?tls=require to insist),"
-        " smtps://…, or mx (direct to the recipients' MX); may be a private or loopback host",
+        "the platform's own way out: capture (nothing leaves), smtp://[user:pass@]host:port (STARTTLS when offered,"
+        " ?tls=require to insist), smtps://…, or mx (direct to the recipients' MX); may be a private or loopback host",
         hidden="password",
     )
     dns: str | None = _setting("MAILROOM_DNS", types.resolver, None, "host:port of a resolver", default_says="system")
     tls_cert: Path | None = _setting(
-        "MAILROOM_TLS_CERT", types.path, None, "PEM file with the certificate chain for STARTTLS on both SMTP ports; re-read when it changes"
+        "MAILROOM_TLS_CERT", types.path, None,
+        "PEM file with the certificate chain for STARTTLS on both SMTP ports; re-read when it changes",
     )
-    tls_key: Path | None = _setting("MAILROOM_TLS_KEY", types.path, None, "PEM file with the key of that certificate; re-read when it changes")
-    submissions_port: int | None = _setting("MAILROOM_SUBMISSIONS_PORT", types.port, None, "port with TLS from the first byte (465) when set")
+    tls_key: Path | None = _setting(
+        "MAILROOM_TLS_KEY", types.path, None, "PEM file with the key of that certificate; re-read when it changes"
+    )
+    submissions_port: int | None = _setting(
+        "MAILROOM_SUBMISSIONS_PORT", types.port, None, "port with TLS from the first byte (465) when set"
+    )
     auth_without_tls: tuple[Network, ...] = _setting(
         "MAILROOM_AUTH_WITHOUT_TLS", types.networks, _LOOPBACK, "clients that may log in before TLS"
     )
@@ -128,7 +134,9 @@ class Settings:
         "off, or overrides such as general=600/minute; Mailtrap's own limits are off unless named (mailtrap=on);"
         " the throttle on sign-in and AUTH is not part of it",
     )
-    llm_url: str | None = _setting("MAILROOM_LLM_URL", types.web_url, None, "base of any OpenAI-compatible chat endpoint", hidden="password")
+    llm_url: str | None = _setting(
+        "MAILROOM_LLM_URL", types.web_url, None, "base of any OpenAI-compatible chat endpoint", hidden="password"
+    )
     llm_key: str | None = _setting("MAILROOM_LLM_KEY", types.text, None, "key for that endpoint", hidden="all")
     llm_model: str | None = _setting("MAILROOM_LLM_MODEL", types.text, None, "model to ask there")
     #: Setting name -> where its value came from, for `app.py settings`.
@@ -195,7 +203,8 @@ def describe(settings: Settings) -> list[Row]:
     rows = []
     for attribute, declaration in declarations():
         value = getattr(settings, attribute)
-        rows.append(Row(declaration.name, _shown(value, declaration.hidden), settings.sources.get(declaration.name, "given"), declaration.meaning))
+        source = settings.sources.get(declaration.name, "given")
+        rows.append(Row(declaration.name, _shown(value, declaration.hidden), source, declaration.meaning))
     return rows
 
 
@@ -238,7 +247,9 @@ def _fill(values: dict[str, Any]) -> None:
             values["hostname"] = "localhost"
     if values["public_url"] is None:
         host, port = values["http_host"], values["http_port"]
-        host = values["hostname"] if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host  # noqa: S104  # compared, not bound
+        if host in ("0.0.0.0", "::"):  # noqa: S104  # compared, not bound
+            host = values["hostname"]
+        host = f"[{host}]" if ":" in host else host
         values["public_url"] = f"http://{host}" if port == 80 else f"http://{host}:{port}"
     values["secret_keys"] = values["secret_keys"] or ()
 
