@@ -37,9 +37,6 @@ class HouseWorker(SimpleWorker):
 
     death_penalty_class: Any = TimerDeathPenalty
 
-    def heartbeat(self, *args: Any, **kwargs: Any) -> Any:
-        return super().heartbeat(*args, **kwargs)
-
 
 def work(settings: Settings, app: Flask | None = None) -> None:
     """Work until SIGTERM. Redis may come and go: the worker waits for it and goes on."""
@@ -63,7 +60,8 @@ def work(settings: Settings, app: Flask | None = None) -> None:
 
 
 def _beat(app: Flask, stop: threading.Event) -> None:
+    """Report in at once, then every 15 s."""
     with app.app_context():
-        while not stop.wait(0 if not getattr(_beat, "started", False) else 15):
-            _beat.started = True  # type: ignore[attr-defined]
+        heartbeat.beat("worker")
+        while not stop.wait(15):
             heartbeat.beat("worker")

@@ -16,6 +16,8 @@ from typing import Any
 
 import redis
 from flask import current_app
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from rq import Queue
 from sqlalchemy import event
 from sqlalchemy.orm import Session
@@ -141,5 +143,9 @@ def run_all(limit: int = 50) -> int:
 
 
 def connection(url: str) -> Any:
-    """The Redis client of this process; no connection is opened before the first command."""
-    return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=2, health_check_interval=30)
+    """The Redis client of this process; no connection is opened before the first command.
+
+    One immediate repetition for a connection that went stale, no more: whoever asks can do without Redis, and must not wait for it.
+    """
+    retry = Retry(NoBackoff(), 1)
+    return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=1, health_check_interval=30, retry=retry)
