@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from email.header import Header
 from functools import lru_cache
 
 import idna
 
-from webapp.mail.charsets import decode_words, one_line
+from webapp.mail.charsets import decode_words, encode_words, one_line
 
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\u0080-\U0010ffff-]+"
 _DOT_ATOM = re.compile(rf"{_ATOM}(?:\.{_ATOM})*\Z")
@@ -133,7 +132,7 @@ def format_address(name: str, addr: str) -> str:
     if not name:
         return addr
     if not name.isascii() or "=?" in name or re.search(r"[\x00-\x1f\x7f]", name):
-        return f"{Header(name, 'utf-8', maxlinelen=10000).encode(maxlinelen=0)} <{addr}>"
+        return f"{encode_words(name)} <{addr}>"
     if re.search(r"[^A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]", name):
         name = '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'
     return f"{name} <{addr}>"

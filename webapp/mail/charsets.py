@@ -97,6 +97,7 @@ _NOT_TEXT = {
     "oem",
 }
 _WORD = re.compile(r"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?]*)\?=")
+_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
 _ESCAPES_2022 = (b"\x1b$", b"\x1b(")
 
 
@@ -117,7 +118,19 @@ def find_codec(label: str) -> str | None:
 
 
 def decode_text(data: bytes, label: str | None) -> str:
-    """Text of a body or header; tries what the mail says, then what the bytes look like, then Windows-1252. Never raises."""
+    """Text of a body or header; tries what the mail says, then what the bytes look like, then Windows-1252.
+
+    Never raises; what comes back can be stored anywhere: no NUL, no half characters (lone surrogates).
+    """
+    text = _decode(data, label).replace("\x00", "")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    return text
+
+
+def _decode(data: bytes, label: str | None) -> str:
     codec = find_codec(label) if label else None
     if codec == "utf-8":
         codec = "utf-8-sig"
@@ -160,6 +173,17 @@ def decode_words(raw: str) -> str:
     return one_line("".join(pieces))
 
 
+def encode_words(text: str) -> str:
+    """The text as encoded words of at most 75 characters with blanks between them (RFC 2047 section 2); no character is cut in two."""
+    words: list[bytes] = [b""]
+    for char in text:
+        data = char.encode("utf-8", "replace")
+        if len(words[-1]) + len(data) > 45:
+            words.append(b"")
+        words[-1] += data
+    return " ".join(f"=?utf-8?b?{base64.b64encode(word).decode()}?=" for word in words)
+
+
 def one_line(text: str) -> str:
     """The text with every kind of line end, NUL and other control characters turned into single spaces."""
     return re.sub(r"[\x00-\x08\x0a-\x1f\x7f\x85\u2028\u2029]+", " ", text)
@@ -174,7 +198,7 @@ def _word_bytes(kind: str, body: str) -> bytes:
 
 def lenient_base64(data: bytes) -> bytes:
     """Base64 with foreign characters skipped, padding repaired, and padding in the middle understood as a new start."""
-    clean = re.sub(rb"[^A-Za-z0-9+/=]", b"", data)
+    clean = data.translate(None, _NOT_BASE64)
     try:
         return base64.b64decode(clean + b"=" * (-len(clean) % 4), validate=True)
     except binascii.Error:

@@ -14,6 +14,7 @@ from email.policy import SMTP
 from email.utils import format_datetime
 
 from webapp.mail.address import BadAddress, clean_header, format_address, parse_address
+from webapp.mail.mime_header import header_line, structured_line
 from webapp.mail.mime_parse import parse
 
 POLICY = SMTP.clone(max_line_length=78, cte_type="7bit")
@@ -79,31 +80,30 @@ def check_header(name: str, value: str) -> tuple[str, str]:
 
 
 def build(mail: NewMail) -> bytes:
-    """The message as bytes: CRLF line ends, no line over 998 octets, everything 7-bit.
+    """The message as bytes: CRLF line ends, no line over 998 octets, everything 7-bit but addresses with letters (RFC 6532).
 
     raises BadAddress for an address or a header value that could break out of its line
     """
-    message = EmailMessage(policy=POLICY)
-    message["From"] = _address(mail.sender, mail.sender_name)
+    lines = [structured_line("From", _address(mail.sender, mail.sender_name))]
     if mail.to:
-        message["To"] = ", ".join(_address(address) for address in mail.to)
+        lines.append(structured_line("To", ", ".join(_address(address) for address in mail.to)))
     if mail.cc:
-        message["Cc"] = ", ".join(_address(address) for address in mail.cc)
+        lines.append(structured_line("Cc", ", ".join(_address(address) for address in mail.cc)))
     if not mail.to and not mail.cc:
-        message["To"] = "undisclosed-recipients:;"
-    message["Subject"] = clean_header(mail.subject, "The subject")
-    message["Date"] = format_datetime(mail.date or datetime.now(UTC))
-    host = mail.sender.rpartition("@")[2]
-    message["Message-ID"] = clean_header(mail.message_id or new_message_id(host), "The Message-ID")
+        lines.append(b"To: undisclosed-recipients:;\r\n")
+    lines.append(header_line("Subject", clean_header(mail.subject, "The subject")))
+    lines.append(structured_line("Date", format_datetime(mail.date or datetime.now(UTC))))
+    host = parse_address(mail.sender).domain
+    lines.append(structured_line("Message-ID", clean_header(mail.message_id or new_message_id(host), "The Message-ID")))
     for name, value in (("Reply-To", mail.reply_to), ("In-Reply-To", mail.in_reply_to), ("References", mail.references)):
         if value:
-            message[name] = _address(value) if name == "Reply-To" else clean_header(" ".join(value.split()), name)
+            lines.append(structured_line(name, _address(value) if name == "Reply-To" else " ".join(clean_header(value, name).split())))
     if mail.auto_submitted:
-        message["Auto-Submitted"] = clean_header(mail.auto_submitted, "Auto-Submitted")
-    for name, value in mail.headers:
-        message[name] = check_header(name, value)[1]
+        lines.append(structured_line("Auto-Submitted", mail.auto_submitted))
+    lines += [_encoded_header(*check_header(name, value)) for name, value in mail.headers]
+    message = EmailMessage(policy=POLICY)
     _content(message, mail)
-    return message.as_bytes(policy=POLICY)
+    return b"".join(lines) + message.as_bytes(policy=POLICY)
 
 
 def _address(address: str, name: str = "") -> str:
@@ -121,8 +121,9 @@ def _content(message: EmailMessage, mail: NewMail) -> None:
     for item in mail.attachments:
         main, sub = _type_of(item)
         name = clean_header(item.filename, "The file name")[:255]
-        extra = {"cid": f"<{clean_header(item.content_id, 'The content id')}>", "disposition": "inline"} if item.content_id else {"disposition": "attachment"}
-        message.add_attachment(item.content, maintype=main, subtype=sub, filename=name, **extra)
+        cid = f"<{clean_header(item.content_id, 'The content id').strip('<> ')}>" if item.content_id else None
+        how = "inline" if cid else "attachment"
+        message.add_attachment(item.content, maintype=main, subtype=sub, filename=name, disposition=how, cid=cid)
 
 
 def _lines(text: str) -> str:
@@ -171,9 +172,8 @@ def _split(raw: bytes) -> tuple[bytes, bytes]:
 
 
 def _encoded_header(name: str, value: str) -> bytes:
-    message = EmailMessage(policy=POLICY)
-    message[name] = value
-    return message.as_bytes(policy=POLICY).rstrip(b"\r\n") + b"\r\n"
+    """A header of a caller: URLs and ids in angle brackets stay as they are, all else is free text."""
+    return structured_line(name, value) if value.isascii() and ("<" in value or "://" in value) else header_line(name, value)
 
 
 CONTENT_HEADER = re.compile(rb"(?im)^(?:content-[a-z-]+|mime-version)[ \t]*:.*(?:\r\n[ \t].*)*\r\n")
@@ -182,7 +182,8 @@ CONTENT_HEADER = re.compile(rb"(?im)^(?:content-[a-z-]+|mime-version)[ \t]*:.*(?
 def _rebuild(head: bytes, body: bytes, raw: bytes, text: str | None, html: str | None, files: list[NewAttachment]) -> tuple[bytes, bytes]:
     """multipart/mixed around the old content (kept as it is unless the text is new) and the new files."""
     boundary = f"mailroom-{secrets.token_hex(16)}".encode()
-    content_head = b"".join(match.group(0) for match in CONTENT_HEADER.finditer(head) if not match.group(0).lower().startswith(b"mime-version"))
+    lines = [match.group(0) for match in CONTENT_HEADER.finditer(head)]
+    content_head = b"".join(line for line in lines if not line.lower().startswith(b"mime-version"))
     rest = CONTENT_HEADER.sub(b"", head)
     parts: list[bytes] = []
     if text is not None or html is not None:
@@ -206,7 +207,8 @@ def _part_of(content: bytes, filename: str, content_type: str, content_id: str |
     item = NewAttachment(filename, content, content_type, content_id)
     main, sub = _type_of(item)
     message = EmailMessage(policy=POLICY)
-    message.set_content(content, maintype=main, subtype=sub, filename=clean_header(filename, "The file name")[:255], disposition="attachment")
+    name = clean_header(filename, "The file name")[:255]
+    message.set_content(content, maintype=main, subtype=sub, filename=name, disposition="attachment")
     if content_id:
         message["Content-ID"] = f"<{clean_header(content_id, 'The content id')}>"
     del message["MIME-Version"]

@@ -1,22 +1,29 @@
 """Reading mail: bytes become a ParsedMail; whatever the bytes are, it answers (RFC 5322, 2045 to 2049, 2231).
 
-The raw header block is read by ourselves, in order; bodies and attachments come from fast-mail-parser. What is hostile by size (parts,
-depth, headers) is found by a cheap scan first and only shown as text, flagged `parse_limited` (RELIABILITY C-07).
+    raw -> mime_split (parts by offsets, limits) -> charsets (words) -> ParsedMail
+                      \\-> mime_fields (parameters, safe names)   \\-> tnef (what Outlook packs into winmail.dat)
+
+Structure comes first and letters second: addresses are cut apart before their encoded words are decoded, so that nobody can hide one in a
+name. What is hostile by size is read as far as the limits go and flagged `parse_limited` (RELIABILITY C-07).
 """
 
 import re
-import unicodedata
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-import fast_mail_parser
+from webapp.mail import tnef
 from webapp.mail.address import parse_address_list
-from webapp.mail.charsets import decode_text, decode_words
+from webapp.mail.charsets import decode_text
+from webapp.mail.html_depth import is_too_deep
+from webapp.mail.mime_fields import Block, decoded, safe_filename, unfold
+from webapp.mail.mime_split import MAX_PARTS, Notes, Part, content, split, uudecoded
 from webapp.mail.sanitize import text_of_html
 
-MOST_PARTS, MOST_HEADERS, LONGEST_HEAD, LONGEST_TEXT = 500, 2000, 512 * 1024, 2_000_000
-DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")
+#: characters of text or of HTML kept; bytes of a part that are decoded for it
+LONGEST_TEXT = 2_000_000
+_META_CHARSET = re.compile(rb"<meta[^>]{1,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]{2,40})", re.I)
+_UU_BEGIN = re.compile(r"^begin [0-7]{3,4} ([^\n]{1,300})\n", re.M)
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,13 @@ class Attachment:
 
 @dataclass
 class ParsedMail:
-    """What a reader sees of a mail; every text is decoded and free of NUL."""
+    """What a reader sees of a mail; every text is decoded and free of NUL.
+
+    sender, reply_to, to, cc   addresses in normal form where they have one; lists of (name, address)
+    message_id, in_reply_to    with angle brackets, as in the mail
+    headers                    (name, decoded value on one line) in the order of the mail
+    text                       the text/plain parts; made from the HTML where there are none
+    """
 
     subject: str = ""
     sender: str = ""
@@ -70,99 +83,135 @@ class ParsedMail:
 def parse(raw: bytes) -> ParsedMail:
     """Never raises; what could not be read is said in `problem`."""
     mail = ParsedMail(size=len(raw))
-    head, body = split_raw(raw)
-    _headers(mail, head)
-    limit = _too_much(head, body)
-    if limit:
-        mail.parse_limited, mail.problem = True, limit
-        mail.text = _clean(body[:20_000].decode("utf-8", "replace"))
-        return mail
+    notes = Notes()
     try:
-        found = fast_mail_parser.parse_email(raw)
-        _bodies(mail, found)
-    except Exception as error:
-        mail.problem = f"The structure of the mail could not be read: {str(error)[:200]}"
-        mail.text = _clean(body[:LONGEST_TEXT].decode("utf-8", "replace"))
+        root = split(raw, notes)
+        _headers(mail, root.block)
+        _Reader(raw, mail, notes).read(root)
+    except Exception as error:  # noqa: BLE001 (a mail that is stored must be shown, whatever is wrong with it or with us)
+        notes.say(f"The structure of the mail could not be read: {str(error)[:200]}")
+        mail.text = mail.text or decode_text(raw[:LONGEST_TEXT], None)
+    mail.parse_limited, mail.problem = notes.limited, notes.problem
     return mail
 
 
-def split_raw(raw: bytes) -> tuple[bytes, bytes]:
-    """Header block and body at the first empty line, whatever the line ends are."""
-    match = re.search(rb"\r?\n\r?\n|\r\r", raw[: LONGEST_HEAD * 4])
-    return (raw, b"") if match is None else (raw[: match.start()], raw[match.end() :])
-
-
-def _too_much(head: bytes, body: bytes) -> str | None:
-    if len(head) > LONGEST_HEAD or head.count(b"\n") > MOST_HEADERS * 4:
-        return "The header is too large to be read."
-    boundaries = set(re.findall(rb"boundary\s*=\s*\"?([^\s\";]{1,100})", head + body[:2_000_000], re.I))
-    if len(boundaries) > 100:
-        return "The parts are nested too deeply to be read."
-    if boundaries and body.count(b"\n--") > MOST_PARTS * 4:
-        return "The mail has too many parts to be read."
-    return None
-
-
-def _headers(mail: ParsedMail, head: bytes) -> None:
-    unfolded = re.sub(rb"\r?\n[ \t]+", b" ", head[:LONGEST_HEAD])
-    for line in re.split(rb"\r\n|\n|\r", unfolded)[:MOST_HEADERS]:
-        name, colon, value = line.partition(b":")
-        if colon and name and len(name) < 200 and not re.search(rb"[\s\x00-\x20\x7f]", name.strip()):
-            mail.headers.append((name.strip().decode("ascii", "replace"), _clean(decode_words(decode_text(value.strip(), None)))))
-    first = {}
-    for name, text in mail.headers:
-        first.setdefault(name.lower(), text)
-    mail.subject = " ".join(first.get("subject", "").split())[:2000]
-    mail.sender_text = first.get("from", "")[:2000]
-    senders = parse_address_list(first.get("from", ""))
+def _headers(mail: ParsedMail, block: Block) -> None:
+    mail.headers = [(name, decoded(value)) for name, value in block.fields]
+    mail.subject = " ".join(mail.header("subject").split())[:2000]
+    mail.sender_text = mail.header("from")[:2000]
+    senders = _addresses(block, "from")
     mail.sender_name, mail.sender = senders[0] if senders else ("", "")
-    mail.reply_to = parse_address_list(first.get("reply-to", ""))
-    mail.to = parse_address_list(", ".join(mail.header_all("to")))
-    mail.cc = parse_address_list(", ".join(mail.header_all("cc")))
-    mail.message_id, mail.in_reply_to = first.get("message-id", "").strip()[:500], first.get("in-reply-to", "").strip()[:500]
-    mail.references = first.get("references", "").strip()[:4000]
+    mail.reply_to, mail.to, mail.cc = (_addresses(block, name) for name in ("reply-to", "to", "cc"))
+    mail.message_id, mail.in_reply_to = mail.header("message-id")[:500], mail.header("in-reply-to")[:500]
+    mail.references = mail.header("references")[:4000]
     try:
-        moment = parsedate_to_datetime(first.get("date", ""))
+        moment = parsedate_to_datetime(mail.header("date")[:200])
         mail.date = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
     except (ValueError, TypeError, OverflowError, IndexError):
         mail.date = None
 
 
-def _bodies(mail: ParsedMail, found: fast_mail_parser.PyMail) -> None:
-    texts = [_clean(part) for part in found.text_plain if part.strip()]
-    htmls = [_clean(part) for part in found.text_html if part.strip()]
-    mail.html = "\n".join(htmls)[:LONGEST_TEXT] or None
-    mail.text = "\n".join(texts)[:LONGEST_TEXT] if texts else text_of_html(mail.html) if mail.html else ""
-    for number, item in enumerate(found.attachments[:MOST_PARTS], 1):
-        content = bytes(item.content)
-        mail.attachments.append(
-            Attachment(
-                safe_filename(item.filename or "", number), (item.mimetype or "application/octet-stream").lower()[:120], content,
-                (item.content_id or "").strip("<> ") or None, item.disposition != "attachment" and bool(item.content_id),
-            )
-        )  # fmt: skip
+def _addresses(block: Block, name: str) -> list[tuple[str, str]]:
+    return parse_address_list(", ".join(unfold(value) for field_name, value in block.fields if field_name.lower() == name))
 
 
-def _clean(text: str) -> str:
-    return text.replace("\x00", "").encode("utf-8", "replace").decode("utf-8")
+class _Reader:
+    """Walks the parts of one mail and puts each where a reader expects it: text, HTML or file."""
+
+    def __init__(self, raw: bytes, mail: ParsedMail, notes: Notes) -> None:
+        self.raw, self.mail, self.notes = raw, mail, notes
+        self.texts: list[str] = []
+        self.htmls: list[str] = []
+        self.room = {"text": LONGEST_TEXT, "html": LONGEST_TEXT}
+
+    def read(self, root: Part) -> None:
+        self._walk(root, body=True)
+        self.mail.html = "\n".join(self.htmls) or None
+        if self.mail.html and is_too_deep(self.mail.html):
+            self.notes.limit("The HTML of the mail nests deeper than is read.")
+        text = "\n".join(self.texts)
+        self.mail.text = text if text.strip() or not self.mail.html else text_of_html(self.mail.html)
+
+    def _walk(self, part: Part, *, body: bool, related: bool = False) -> None:
+        """body: whether text here may be the body; a named text that is the only or first thing in its place still is."""
+        if not part.children:
+            kind = {"text/plain": "text", "text/html": "html"}.get(part.type)
+            if kind and body and part.disposition != "attachment" and not (part.filename and (self.texts or self.htmls)):
+                self._say(part, kind)
+            elif part.end > part.start or part.filename:
+                self._file(part, related)
+            return
+        if part.type == "multipart/alternative":
+            chosen = {child.type: child for child in part.children if child.type in ("text/plain", "text/html")}
+            for child in part.children:
+                shown = child is chosen.get(child.type) or bool(child.children)
+                self._walk(child, body=body and shown and not child.filename, related=related)
+            return
+        inside = part.type == "multipart/related"
+        for number, child in enumerate(part.children):
+            self._walk(child, body=body and (not inside or number == 0 or bool(child.children)), related=related or inside)
+
+    def _say(self, part: Part, kind: str) -> None:
+        room = self.room[kind]
+        data = content(self.raw, part, room * 2)
+        label = part.parameters.get("charset")
+        if kind == "html" and not label and (meta := _META_CHARSET.search(data[:4096])):
+            label = meta[1].decode()
+        text = decode_text(data, label).replace("\r\n", "\n").replace("\r", "\n")
+        if part.end - part.start > room * 2 or len(text) > room:
+            self.notes.limit("The text of the mail is longer than is read.")
+            text = text[:room]
+        if kind == "text" and "\nend" in text:
+            text = self._uuencoded(text)
+        self.room[kind] = room - len(text)
+        (self.texts if kind == "text" else self.htmls).append(text)
+
+    def _uuencoded(self, text: str) -> str:
+        """Files written into the text, as mail had them before MIME, become attachments."""
+        kept, position = [], 0
+        while begin := _UU_BEGIN.search(text, position):
+            end = text.find("\nend", begin.end() - 1)
+            if end < 0:
+                break
+            if len(self.mail.attachments) >= MAX_PARTS:
+                self.notes.limit("The mail has more files in its text than are read.")
+                break
+            data = uudecoded(text[begin.end() : end].encode("utf-8", "replace").split(b"\n"))
+            if data:
+                kept.append(text[position : begin.start()])
+                self._keep(begin[1].strip(), "application/octet-stream", data)
+            else:
+                kept.append(text[position : end + 4])
+            position = end + 4
+        return "".join([*kept, text[position:]])
+
+    def _file(self, part: Part, related: bool) -> None:
+        data = content(self.raw, part)
+        content_id = part.block.text("content-id").strip("<> ")[:500] or None
+        inline = part.disposition != "attachment" and (part.disposition == "inline" or related) and content_id is not None
+        self._keep(part.filename, part.type, data, content_id, inline)
+        if part.type in ("application/ms-tnef", "application/vnd.ms-tnef") or part.filename.lower() == "winmail.dat":
+            for name, packed in tnef.files(data):
+                self._keep(name, "application/rtf" if name == tnef.BODY else "application/octet-stream", packed)
+
+    def _keep(self, name: str, kind: str, data: bytes, content_id: str | None = None, inline: bool = False) -> None:
+        number = len(self.mail.attachments) + 1
+        self.mail.attachments.append(Attachment(safe_filename(name, number, kind), kind, data, content_id, inline))
 
 
-def safe_filename(name: str, number: int = 1) -> str:
-    """A name that stays in its folder and reads as it is (RELIABILITY C-10)."""
-    text = unicodedata.normalize("NFC", _clean(name)).replace("\\", "/").rsplit("/", 1)[-1]
-    text = "".join(char for char in text if char.isprintable() and unicodedata.category(char) not in ("Cf", "Cc", "Zl", "Zp"))
-    text = re.sub(r'[<>:"|?*]', "_", text).strip(" .")
-    if not text or DEVICES.fullmatch(text):
-        return f"attachment-{number}"
-    stem, dot, ending = text.rpartition(".")
-    return text if len(text) <= 120 else f"{(stem or ending)[:100]}{dot}{ending[:15]}"
+def split_raw(raw: bytes) -> tuple[bytes, bytes]:
+    """Header block and body at the first empty line, whatever the line ends are."""
+    match = re.search(rb"\r?\n\r?\n|\r\r", raw)
+    return (raw, b"") if match is None else (raw[: match.start()], raw[match.end() :])
 
 
 def search_text(mail: ParsedMail) -> str:
-    """The words under which a mail is found, at most 200 KB."""
-    names = " ".join(f"{name} {address}" for name, address in [(mail.sender_name, mail.sender), *mail.to, *mail.cc])
-    return "\n".join([mail.subject, names, " ".join(item.filename for item in mail.attachments), mail.text])[:200_000]
+    """The words under which a mail is found, at most 200 KB of UTF-8."""
+    names = " ".join(f"{name} {address}" for name, address in [(mail.sender_name, mail.sender), *mail.to[:500], *mail.cc[:500]])
+    words = "\n".join([mail.subject, names, " ".join(item.filename for item in mail.attachments), mail.text[:200_000]])
+    return words.encode()[:200_000].decode("utf-8", "ignore")
 
 
 def preview(mail: ParsedMail, length: int = 140) -> str:
+    """The first words of a mail on one line."""
     return " ".join(mail.text[:2000].split())[:length]
