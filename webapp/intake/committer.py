@@ -1,0 +1,97 @@
+"""Group commit: sessions hand in what they took, one thread stores all that waits in one transaction, then everybody gets the answer.
+
+    receive() ──▶ waiting ──▶ thread: accept(all of them) ──▶ commit ──▶ 250 to each
+
+With many sessions one sync of the disk serves all of them; with one session nothing is slower than a commit each.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+from dataclasses import dataclass
+
+from flask import Flask
+
+from webapp.core.db import db
+from webapp.intake import service
+from webapp.mail import status
+from webapp.mail.smtp_in import Arrival
+
+logger = logging.getLogger("mailroom.smtp")
+#: what one transaction takes at most
+MOST_TOGETHER, MOST_BYTES = 100, 32 * 1024 * 1024
+
+
+@dataclass
+class Waiting:
+    """One message and who waits for its answer."""
+
+    arrival: Arrival
+    loop: asyncio.AbstractEventLoop
+    answer: "asyncio.Future[str]"
+
+
+class Committer:
+    """The thread that stores; `receive` is awaited by the sessions, `stop` finishes what waits."""
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self._waiting: queue.Queue[Waiting | None] = queue.Queue()
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._thread.start()
+
+    async def receive(self, arrival: Arrival) -> str:
+        """The reply to the final dot; 250 only when the message is on disk."""
+        loop = asyncio.get_running_loop()
+        one = Waiting(arrival, loop, loop.create_future())
+        self._waiting.put(one)
+        return await one.answer
+
+    def stop(self, timeout_s: float = 10.0) -> None:
+        self._waiting.put(None)
+        self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            batch, last = self._take()
+            if batch:
+                self._store(batch)
+            if last:
+                return
+
+    def _take(self) -> tuple[list[Waiting], bool]:
+        """All that waits now, at least one; and whether this is the end."""
+        batch: list[Waiting] = []
+        size = 0
+        one = self._waiting.get()
+        while one is not None:
+            batch.append(one)
+            size += len(one.arrival.raw)
+            if len(batch) >= MOST_TOGETHER or size >= MOST_BYTES:
+                return batch, False
+            try:
+                one = self._waiting.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True
+
+    def _store(self, batch: list[Waiting]) -> None:
+        with self.app.app_context():
+            try:
+                replies = service.accept([one.arrival for one in batch])
+            except Exception:
+                logger.exception("%s messages could not be stored", len(batch))
+                replies = [status.STORE_FAILED] * len(batch)
+            finally:
+                db.session.remove()
+        self._answer(batch, replies)
+
+    def _answer(self, batch: list[Waiting], replies: list[str]) -> None:
+        for one, reply in zip(batch, replies, strict=True):
+            one.loop.call_soon_threadsafe(_settle, one.answer, reply)
+
+
+def _settle(answer: "asyncio.Future[str]", reply: str) -> None:
+    if not answer.done():
+        answer.set_result(reply)

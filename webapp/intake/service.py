@@ -1,0 +1,229 @@
+"""The SMTP door's decisions, without sockets: who may send as whom, who takes mail for an address, and taking it.
+
+    login ─ check_sender ─ check_recipient ─ accept(arrivals): one transaction for all that wait, then 250
+
+Replies are whole reply lines (`mail.status`); None means yes. Functions here are called from threads with an application context.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from webapp.audit import service as audit
+from webapp.audit.service import Target
+from webapp.core.actor import Actor
+from webapp.core.db import db, reading
+from webapp.core.errors import HouseError, Unavailable
+from webapp.intake import logins, recipients
+from webapp.intake.logins import Who
+from webapp.intake.refusals import Refusals
+from webapp.mail import mime, status
+from webapp.mail.address import normalise, parse_address_list
+from webapp.mail.mime_parse import split_raw
+from webapp.mail.smtp_in import Arrival
+from webapp.mailboxes.models import Mailbox
+from webapp.messages import raws, store
+from webapp.sending import service as sending
+
+logger = logging.getLogger("mailroom.smtp")
+MOST_HOPS = 50
+TOO_MANY_HOPS = "554 5.4.6 The message has been through too many servers; it is going in circles"
+NO_SENDER = "550 5.6.0 The message has no usable From header; add one with your address"
+refusals = Refusals()
+
+
+def login(username: str, password: str, ip: str) -> Who | None:
+    """A mailbox with its password, or `api` or a mailbox address with a token; a failure goes to the audit log."""
+    who = logins.log_in(username, password, ip)
+    if who is None:
+        mailbox = logins.addressing.find_mailbox(username)
+        workspace_id = mailbox.workspace_id if mailbox else 0
+        db.session.rollback()
+        name = username[:200]
+        actor = Actor("mailbox", workspace_id, id=mailbox.id if mailbox else None, name=name, ip=ip)
+        refusals.note(actor, "smtp.login", Target("mailbox", mailbox.id if mailbox else None, name), "wrong user name or password")
+    return who
+
+
+def check_sender(kind: str, who: Who | None, address: str, ip: str) -> str | None:
+    """At MAIL FROM: strangers may call themselves what they like, a login sends as a mailbox of its own."""
+    if kind == "mx":
+        return None if not address or recipients.is_address(address) else status.BAD_SENDER
+    if who is None:
+        return status.LOGIN_NEEDED
+    if not logins.still(who):
+        return status.LOGIN_NEEDED
+    mailbox = logins.own_mailbox(who, address)
+    if mailbox is None:
+        refuse_address(who, address, "the envelope sender is not an address of this login")
+        return status.SENDER_NOT_OWNED
+    return logins.refusal_to_send(mailbox)
+
+
+def check_recipient(kind: str, who: Who | None, address: str, ip: str, trusted: bool) -> str | None:
+    """At RCPT TO: the mailbox here that takes it; a login may also write to the rest of the world."""
+    if not recipients.is_address(address):
+        return status.BAD_ADDRESS
+    found = recipients.resolve(address)
+    if who is not None and not recipients.is_ours(found, who.workspace_id):
+        return None
+    if found.reason == "unknown_domain":
+        db.session.rollback()
+        stranger = Actor("system", 0, name="SMTP", ip=ip)
+        refusals.note(stranger, "smtp.relay", Target("address", None, address[:200]), "relaying was attempted")
+    return recipients.refusal(found, trusted or who is not None)
+
+
+def refuse_address(who: Who, address: str, reason: str) -> None:
+    """A login tried to write under a foreign address."""
+    db.session.rollback()
+    actor = who.actor or Actor("mailbox", who.workspace_id, name=who.name, ip=who.ip)
+    refusals.note(actor, "smtp.send", Target("address", None, address[:200] or "<>"), reason)
+
+
+# --- taking mail ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An arrival whose source is packed (and, if large, safe in the blob store): what is left needs the database alone."""
+
+    arrival: Arrival
+    source: raws.Prepared
+
+
+def receive(arrival: Arrival) -> str:
+    """Take one message by itself; see `accept`."""
+    return accept([arrival])[0]
+
+
+def accept(arrivals: Sequence[Arrival]) -> list[str]:
+    """Take several messages in one transaction; after it every 250 is on disk. Answers in the same order.
+
+    When the common transaction fails each is tried by itself, so that one message does not refuse its neighbours.
+    """
+    ready: dict[int, Ready] = {}
+    replies: dict[int, str] = {}
+    for place, arrival in enumerate(arrivals):
+        try:
+            refusal = look_at(arrival)
+            if refusal is None:
+                ready[place] = Ready(arrival, raws.prepare(arrival.raw))
+            else:
+                replies[place] = refusal
+        except Unavailable as error:
+            logger.warning("cannot keep a message: %s", error.message)
+            replies[place] = status.STORE_FULL
+        except Exception as error:
+            logger.exception("a message could not be looked at")
+            replies[place] = _failure(error)
+    replies.update(_together(ready))
+    return [replies.get(place, status.STORE_FAILED) for place in range(len(arrivals))]
+
+
+def look_at(arrival: Arrival) -> str | None:
+    """What can be refused before anything is written, so that no transaction waits for it; None: go on."""
+    head, _ = split_raw(arrival.raw)
+    if sum(line[:9].lower() == b"received:" for line in head.split(b"\n")) > MOST_HOPS:
+        return TOO_MANY_HOPS
+    if arrival.login is None:
+        return None
+    who: Who = arrival.login.data
+    with reading():
+        refusal, address = header_refusal(who, head)
+        db.session.rollback()
+    if address is not None:
+        refuse_address(who, address, "the header From is not an address of this login")
+    return refusal
+
+
+def _together(ready: dict[int, Ready]) -> dict[int, str]:
+    if not ready:
+        return {}
+    try:
+        found = {place: take(one) for place, one in ready.items()}
+        if len(ready) == 1 or all(reply.startswith("250") for reply in found.values()):
+            if all(reply.startswith("250") for reply in found.values()):
+                db.session.commit()
+            else:
+                db.session.rollback()
+            return found
+        db.session.rollback()
+    except Exception as error:
+        db.session.rollback()
+        if len(ready) == 1:
+            logger.exception("a message could not be stored")
+            return dict.fromkeys(ready, _failure(error))
+        logger.warning("%s messages could not be stored together, trying each by itself: %s", len(ready), error)
+    alone: dict[int, str] = {}
+    for place, one in ready.items():
+        alone.update(_together({place: one}))
+    return alone
+
+
+def _failure(error: Exception) -> str:
+    text = str(getattr(error, "orig", error)).lower()
+    return status.STORE_FULL if "full" in text or "no space" in text else status.STORE_FAILED
+
+
+def take(ready: Ready) -> str:
+    """Store one message in the current transaction; the reply, 250 or a refusal that leaves nothing of it."""
+    who: Who | None = ready.arrival.login.data if ready.arrival.login else None
+    return _submit(ready, who) if who is not None else _deliver(ready)
+
+
+def _deliver(ready: Ready) -> str:
+    """From another server: one copy in each mailbox."""
+    arrival = ready.arrival
+    boxes: dict[int, tuple[Mailbox, str]] = {}
+    for address in arrival.recipients:
+        found = recipients.resolve(address)
+        refusal = recipients.refusal(found, arrival.trusted)
+        if refusal is not None or found.mailbox is None:  # it was taken at RCPT, so let the sender ask again
+            return refusal if refusal and refusal.startswith("4") else status.LOOKUP_FAILED
+        if ready.source.size_bytes > found.mailbox.max_message_bytes:
+            return status.MAILBOX_TAKES_LESS
+        boxes.setdefault(found.mailbox.id, (found.mailbox, address))
+    row = raws.keep(ready.source)
+    first = 0
+    for mailbox, address in boxes.values():
+        message = store.store_message(
+            workspace_id=mailbox.workspace_id, mailbox_id=mailbox.id, direction="received", raw_id=row.id, envelope_sender=arrival.sender,
+            envelope_recipients=arrival.recipients, recipient=normalise(address), trusted=arrival.trusted, ip=arrival.ip, helo=arrival.helo,
+        )  # fmt: skip
+        first = first or message.id
+    return status.stored_as(first)
+
+
+def _submit(ready: Ready, who: Who) -> str:
+    """From a login: an archive copy in its mailbox, and one delivery for each recipient, those here included."""
+    arrival = ready.arrival
+    mailbox = logins.own_mailbox(who, arrival.sender)
+    if mailbox is None:
+        return status.SENDER_NOT_OWNED
+    if ready.source.size_bytes > mailbox.max_message_bytes:
+        return status.MAILBOX_TAKES_LESS
+    try:
+        outgoing = sending.submit(
+            workspace_id=mailbox.workspace_id, mailbox_id=mailbox.id, envelope_sender=mailbox.email, recipients=arrival.recipients,
+            raw=arrival.raw, kind="smtp", run_routes=True,
+        )  # fmt: skip
+    except HouseError as error:
+        return f"{'451 4.3.0' if error.retryable else '554 5.6.0'} {' '.join(error.message.split())[:400]}"
+    actor = who.actor or Actor("mailbox", who.workspace_id, name=who.name, ip=who.ip)
+    after = {"mailbox": mailbox.email, "recipients": arrival.recipients}
+    audit.record(actor, "message.send", Target("message", outgoing.message_id, outgoing.subject or "(no subject)"), after=after)
+    return status.stored_as(outgoing.message_id or outgoing.id)
+
+
+def header_refusal(who: Who, head: bytes) -> tuple[str | None, str | None]:
+    """The header From (and Sender) of a login must be addresses of its own, every one of them: (reply, the foreign address)."""
+    parsed = mime.parse(head + b"\r\n\r\n")
+    people = [address for value in parsed.header_all("from") for _, address in parse_address_list(value)]
+    if not people:
+        return NO_SENDER, None
+    people += [address for value in parsed.header_all("sender") for _, address in parse_address_list(value)]
+    for address in people:
+        if logins.own_mailbox(who, address) is None:
+            return status.SENDER_NOT_OWNED, address
+    return None, None
