@@ -2,6 +2,7 @@
 
 import dkim as independent
 import pytest
+
 from webapp.mail import dkim
 
 PRIVATE, PUBLIC = dkim.new_key()
@@ -15,7 +16,7 @@ MAILS = {
     "no line end": HEAD + b"\r\nHello",
     "only blanks": HEAD + b"\r\n   \r\n \r\n",
     "folded": b"From: a@x.test\r\nSubject: a\r\n  long\r\n\tone \r\nTo: b@y.test,\r\n c@y.test\r\n\r\nHi\r\n",
-    "repeated": b"Received: one\r\nReceived: two\r\nFrom: a@x.test\r\nTo: b@y.test\r\nTo: c@y.test\r\nSubject: x\r\nSubject: y\r\n\r\nHi\r\n",
+    "repeated": b"Received: 1\r\nReceived: 2\r\nFrom: a@x.test\r\nTo: b@y.test\r\nTo: c@y.test\r\nSubject: x\r\nSubject: y\r\n\r\nHi\r\n",
     "empty value": b"From: a@x.test\r\nSubject:\r\nReply-To: \r\n\r\nHi\r\n",
     "eight bit": b"From: a@x.test\r\nSubject: gr\xc3\xbc\xc3\x9fe\r\n\r\n\xe4\xf6\xfc\r\n",
 }
