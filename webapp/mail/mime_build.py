@@ -20,10 +20,10 @@ from webapp.mail.mime_parse import parse
 POLICY = SMTP.clone(max_line_length=78, cte_type="7bit")
 NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,76}")
 #: headers that the builder writes itself; a caller may not set them
-OWN = frozenset(
-    """from sender to cc bcc subject date message-id reply-to in-reply-to references mime-version content-type content-transfer-encoding
-    content-disposition received return-path dkim-signature""".split()
-)
+OWN = frozenset({
+    "from", "sender", "to", "cc", "bcc", "subject", "date", "message-id", "reply-to", "in-reply-to", "references", "mime-version",
+    "content-type", "content-transfer-encoding", "content-disposition", "received", "return-path", "dkim-signature",
+})  # fmt: skip
 TEXT_LINE = 900
 
 

@@ -14,12 +14,17 @@ from selectolax.lexbor import LexborHTMLParser
 
 from webapp.mail.html_depth import is_too_deep, without_tags
 
-TAGS = frozenset(
-    """a abbr address article aside b bdi bdo big blockquote br caption center cite code col colgroup dd del details dfn div dl dt em
-    figcaption figure font footer h1 h2 h3 h4 h5 h6 header hr i img ins kbd li main mark nav ol p pre q rp rt ruby s samp section small span
-    strike strong sub summary sup table tbody td tfoot th thead time tr tt u ul var wbr""".split()
-)
-GONE = frozenset({"script", "style", "title", "noscript", "template", "iframe", "object", "embed", "svg", "math", "textarea", "select", "xmp", "head"})
+TAGS = frozenset({
+    "a", "abbr", "address", "article", "aside", "b", "bdi", "bdo", "big", "blockquote", "br", "caption", "center", "cite", "code",
+    "col", "colgroup", "dd", "del", "details", "dfn", "div", "dl", "dt", "em", "figcaption", "figure", "font", "footer", "h1",
+    "h2", "h3", "h4", "h5", "h6", "header", "hr", "i", "img", "ins", "kbd", "li", "main", "mark", "nav", "ol", "p", "pre", "q",
+    "rp", "rt", "ruby", "s", "samp", "section", "small", "span", "strike", "strong", "sub", "summary", "sup", "table", "tbody",
+    "td", "tfoot", "th", "thead", "time", "tr", "tt", "u", "ul", "var", "wbr",
+})  # fmt: skip
+GONE = frozenset({
+    "script", "style", "title", "noscript", "template", "iframe", "object", "embed", "svg", "math", "textarea", "select", "xmp",
+    "head",
+})  # fmt: skip
 ALIGNED = {"align", "valign", "width", "height", "bgcolor", "dir", "lang", "title", "style"}
 ATTRIBUTES: dict[str, set[str]] = {
     "*": ALIGNED,
@@ -35,15 +40,17 @@ ATTRIBUTES: dict[str, set[str]] = {
     "li": {"value"},
     "time": {"datetime"},
 }
-PROPERTIES = frozenset(
-    """background-color border border-bottom border-bottom-color border-bottom-style border-bottom-width border-collapse border-color border-left
-    border-left-color border-left-style border-left-width border-radius border-right border-right-color border-right-style border-right-width
-    border-spacing border-style border-top border-top-color border-top-style border-top-width border-width clear color direction display float font
-    font-family font-size font-style font-variant font-weight height letter-spacing line-height list-style-type margin margin-bottom margin-left
-    margin-right margin-top max-height max-width min-height min-width opacity overflow overflow-wrap padding padding-bottom padding-left
-    padding-right padding-top table-layout text-align text-decoration text-indent text-transform vertical-align visibility white-space width
-    word-break word-spacing word-wrap""".split()
-)
+PROPERTIES = frozenset({
+    "background-color", "border", "border-bottom", "border-bottom-color", "border-bottom-style", "border-bottom-width",
+    "border-collapse", "border-color", "border-left", "border-left-color", "border-left-style", "border-left-width",
+    "border-radius", "border-right", "border-right-color", "border-right-style", "border-right-width", "border-spacing",
+    "border-style", "border-top", "border-top-color", "border-top-style", "border-top-width", "border-width", "clear", "color",
+    "direction", "display", "float", "font", "font-family", "font-size", "font-style", "font-variant", "font-weight", "height",
+    "letter-spacing", "line-height", "list-style-type", "margin", "margin-bottom", "margin-left", "margin-right", "margin-top",
+    "max-height", "max-width", "min-height", "min-width", "opacity", "overflow", "overflow-wrap", "padding", "padding-bottom",
+    "padding-left", "padding-right", "padding-top", "table-layout", "text-align", "text-decoration", "text-indent",
+    "text-transform", "vertical-align", "visibility", "white-space", "width", "word-break", "word-spacing", "word-wrap",
+})  # fmt: skip
 UNSAFE_VALUE = re.compile(r"url\s*\(|image-set|expression|javascript:|@import|[\\<>{}]|/\*|var\s*\(|env\s*\(", re.I)
 DATA_IMAGE = re.compile(r"data:image/(?:png|gif|jpe?g|webp);base64,[A-Za-z0-9+/=\s]+", re.I)
 REMOTE_STYLE = re.compile(r"url\s*\(\s*['\"]?\s*(?:https?:)?//", re.I)
@@ -143,9 +150,10 @@ def safe_style(value: str) -> str | None:
 
 # --- text of HTML ----------------------------------------------------------------------------------------
 
-BLOCKS = frozenset(
-    "address article aside blockquote br center dd div dl dt figcaption figure footer h1 h2 h3 h4 h5 h6 header hr li main nav ol p pre section table tr ul".split()
-)
+BLOCKS = frozenset({
+    "address", "article", "aside", "blockquote", "br", "center", "dd", "div", "dl", "dt", "figcaption", "figure", "footer", "h1",
+    "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tr", "ul",
+})  # fmt: skip
 
 
 def text_of_html(html: str) -> str:
