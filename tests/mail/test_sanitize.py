@@ -7,28 +7,26 @@ from selectolax.lexbor import LexborHTMLParser
 
 from webapp.mail.sanitize import safe_html, text_of_html
 
-NEVER = set(
-    [
-        "script",
-        "style",
-        "iframe",
-        "object",
-        "embed",
-        "form",
-        "input",
-        "button",
-        "base",
-        "meta",
-        "svg",
-        "math",
-        "template",
-        "textarea",
-        "noscript",
-        "video",
-        "audio",
-        "frame",
-    ]
-)
+NEVER = {
+    "script",
+    "style",
+    "iframe",
+    "object",
+    "embed",
+    "form",
+    "input",
+    "button",
+    "base",
+    "meta",
+    "svg",
+    "math",
+    "template",
+    "textarea",
+    "noscript",
+    "video",
+    "audio",
+    "frame",
+}
 PAYLOADS = [
     "<script>alert(1)</script>",
     "<img src=x onerror=alert(1)>",
