@@ -46,7 +46,8 @@ def work(settings: Settings, app: Flask | None = None) -> None:
     stop = threading.Event()
     with _app.app_context():
         threading.Thread(target=_beat, args=(_app, stop), daemon=True).start()
-        connection = _app.extensions["redis"]
+        # A client of its own: the worker waits in one command for longer than others may.
+        connection = queue.connection(settings.redis_url or "", patient=True)
         while not stop.is_set():
             worker = HouseWorker([Queue(name, connection=connection) for name in queue.QUEUES], connection=connection)
             previous = signal.getsignal(signal.SIGTERM)

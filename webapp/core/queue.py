@@ -142,10 +142,11 @@ def run_all(limit: int = 50) -> int:
     return rounds
 
 
-def connection(url: str) -> Any:
+def connection(url: str, *, patient: bool = False) -> Any:
     """The Redis client of this process; no connection is opened before the first command.
 
     One immediate repetition for a connection that went stale, no more: whoever asks can do without Redis, and must not wait for it.
+    patient  for a worker that blocks in a command until there is work
     """
     retry = Retry(NoBackoff(), 1)
-    return redis.Redis.from_url(url, socket_timeout=5, socket_connect_timeout=1, health_check_interval=30, retry=retry)
+    return redis.Redis.from_url(url, socket_timeout=600 if patient else 5, socket_connect_timeout=1, health_check_interval=30, retry=retry)

@@ -9,10 +9,11 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Iterable
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_NAME = 15
+STANDBY = Path(__file__).with_name("standby.py")
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
@@ -42,17 +43,14 @@ def kill_group(leader: int) -> None:
 
 
 class Watchdog:
-    """The process that outlives the supervisor for a moment.
+    """The process that outlives the supervisor for a moment."""
 
-    close  file descriptors of the supervisor that it must not hold
-    """
-
-    def __init__(self, close: Iterable[int]) -> None:
+    def __init__(self) -> None:
         reading, self.writing = os.pipe()
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                _stand_by(reading, [self.writing, *close])
+                _become_standby(reading)
             finally:
                 os._exit(0)
         os.close(reading)
@@ -81,21 +79,11 @@ class Watchdog:
             return  # it is dead; the supervisor notices and starts another
 
 
-def _stand_by(reading: int, close: Iterable[int]) -> None:
-    """The life of the watchdog: learn the groups, and kill them when the supervisor's end of the pipe closes."""
+def _become_standby(reading: int) -> None:
+    """Turn the forked process into `standby.py`; every other descriptor of the supervisor closes with that."""
     os.setpgid(0, 0)
-    name_process("mailroom-guard")
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    for fd in close:
-        os.close(fd)
     nothing = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
+    os.dup2(reading, 0)
+    for fd in (1, 2):
         os.dup2(nothing, fd)
-    groups: set[int] = set()
-    with os.fdopen(reading, encoding="ascii") as lines:
-        for line in lines:
-            groups.add(int(line[1:])) if line[0] == "+" else groups.discard(int(line[1:]))
-    for group in groups:
-        kill_group(group)
+    os.execv(sys.executable, [sys.executable, "-I", "-S", str(STANDBY)])  # noqa: S606  # our own interpreter and file

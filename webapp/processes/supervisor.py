@@ -37,7 +37,7 @@ class Supervisor:
         self.stopping_since: float | None = None
         self._stop_signals = 0
         self._selector = selectors.DefaultSelector()
-        self._watchdog = guard.Watchdog([*self.keep, self._selector.fileno()])
+        self._watchdog = guard.Watchdog()
         self._wake = os.pipe()
         for fd in self._wake:
             os.set_blocking(fd, False)
@@ -172,8 +172,7 @@ class Supervisor:
 
     def _renew_watchdog(self) -> None:
         os.close(self._watchdog.writing)
-        outputs = [child.output for child in self.children if child.output is not None]
-        self._watchdog = guard.Watchdog([*self.keep, *self._wake, *outputs, self._selector.fileno()])
+        self._watchdog = guard.Watchdog()
         for child in self.children:
             if child.pid is not None:
                 self._watchdog.has(child.pid)
