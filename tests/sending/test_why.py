@@ -58,4 +58,5 @@ def test_a_long_foreign_reply_is_cut_and_kept_on_one_line() -> None:
 
 
 def test_a_held_row_says_why_and_that_nothing_is_lost() -> None:
-    assert why(Row("held", held_reason="held by Alice"), NOW) == "Held: held by Alice. Nothing is lost; release it to let it go."
+    assert why(Row("held", held_reason="held by Alice"), NOW) == "Held by Alice. Nothing is lost; release it to let it go."
+    assert why(Row("held", held_reason="there is no way out"), NOW).startswith("Held: there is no way out. Nothing is lost")

@@ -3,37 +3,29 @@
     with connect(Target("mx.example.org"), "mail.acme.test") as line:
         results = line.send("a@acme.test", ["b@example.org"], raw, on_wire=note)
 
-A bad answer is a `SendResult`, never an exception. What was answered before the body went out decides as usual; when the reply to the
-final dot does not come, the outcome is `uncertain`. The dialogue of each message is recorded, secrets masked, bodies as their length.
+A bad answer is a `SendResult`, never an exception. What was answered before the body went out decides as usual; when the end of the body
+may have reached the server and no reply comes, the outcome is `uncertain`. The dialogue of each message is recorded, secrets masked,
+bodies as their length.
 """
 
 import base64
 import re
-import socket
-import ssl
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
-LONGEST_LINE = 4096
-LONGEST_REPLY = 65_536
-UNSAFE = re.compile(r"[\x00-\x20\x7f<>]")
-BARE = re.compile(rb"\r\n|\r|\n")
+from webapp.mail.line_ends import with_crlf
+from webapp.mail.smtp_line import HandshakeBroken, Line, Lost, Reply, reason
+from webapp.mail.smtp_line import Target as Target
 
-
-@dataclass(frozen=True)
-class Target:
-    """Where to, and how. tls: none, opportunistic (when offered, certificate not checked), require, implicit."""
-
-    host: str
-    port: int = 25
-    tls: str = "opportunistic"
-    username: str | None = None
-    password: str | None = None
-    timeout_s: float = 30.0
-    #: connect to this address, though the name above is greeted and checked
-    address: str | None = None
+#: What an address between angle brackets cannot carry: blanks, brackets, controls, line ends of Unicode, halves of characters.
+UNSAFE = re.compile(r"[\x00-\x20\x7f-\xa0<>\u2028\u2029\ud800-\udfff]")
+PIECE = 65_536
+#: So many commands go out before their replies are read: both sides' buffers hold that much.
+BATCH = 100
+SLOWEST_BYTES_PER_S = 10_000
+OnWire = Callable[[list[str]], None]
 
 
 @dataclass
@@ -56,66 +48,62 @@ class ConnectFailed(Exception):
         self.text, self.dialogue, self.code, self.outcome = text, dialogue, code, outcome
 
 
-class _Lost(Exception):
-    """The connection ended or spoke nonsense."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    code: int
-    lines: tuple[str, ...]
-
-    @property
-    def text(self) -> str:
-        return f"{self.code} {' '.join(self.lines)}"[:1000]
-
-    @property
-    def outcome(self) -> str:
-        """A permanent enhanced code counts as its class says; the reply's own class decides otherwise."""
-        return "failed" if self.code >= 500 else "retry"
+class _NoTls(ConnectFailed):
+    """The handshake broke."""
 
 
 def wire_form(raw: bytes) -> bytes:
-    """The body as it goes over the wire: CRLF line ends only, dots stuffed, the final dot at the end (RELIABILITY C-04)."""
-    body = BARE.sub(b"\r\n", raw)
+    """The body as it goes over the wire: CRLF line ends only, dots stuffed, the final dot at the end (RELIABILITY C-04).
+
+    NUL is taken out (RFC 5322 section 4 forbids it): some servers do that before they look for the end of the message.
+    """
+    body = with_crlf(raw.replace(b"\0", b""))
     if not body.endswith(b"\r\n"):
         body += b"\r\n"
-    if body.startswith(b"."):
-        body = b"." + body
-    return body.replace(b"\r\n.", b"\r\n..") + b".\r\n"
+    stuffed = body.replace(b"\r\n.", b"\r\n..")
+    return b"".join([b"." if body.startswith(b".") else b"", stuffed, b".\r\n"])
 
 
 def connect(target: Target, ehlo_name: str) -> "Connection":
-    """Open, greet, start TLS, log in. raises ConnectFailed with the dialogue so far"""
+    """Open, greet, start TLS, log in. raises ConnectFailed with the dialogue so far
+
+    When opportunistic TLS breaks in the handshake the line is opened again without it, unless a password would go over it.
+    """
+    try:
+        return _connect(target, ehlo_name, [])
+    except _NoTls as failed:
+        if target.tls != "opportunistic" or target.username is not None:
+            raise
+        return _connect(replace(target, tls="none"), ehlo_name, [*failed.dialogue, f"-- {failed.text}", "-- once more without TLS"])
+
+
+def _connect(target: Target, ehlo_name: str, dialogue: list[str]) -> "Connection":
     line = Connection(target, ehlo_name)
+    line.dialogue = dialogue
     try:
         line.open()
     except ConnectFailed:
         line.abort()
         raise
-    except (OSError, _Lost, ValueError) as error:
+    except HandshakeBroken as error:
         line.abort()
-        raise ConnectFailed(_reason(error), line.dialogue) from None
+        raise _NoTls(f"TLS could not be started: {error}", line.dialogue) from None
+    except (OSError, Lost, ValueError) as error:
+        line.abort()
+        raise ConnectFailed(reason(error), line.dialogue) from None
     return line
 
 
-def _reason(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "The server did not answer in time."
-    return str(error) or type(error).__name__
-
-
-class Connection:
-    """One SMTP session; `broken` once it can carry no further message."""
+class Connection(Line):
+    """One SMTP session; `broken` once it can carry no further message. `extensions` are the keywords of EHLO."""
 
     def __init__(self, target: Target, ehlo_name: str) -> None:
-        self.target, self.ehlo_name = target, ehlo_name
-        self.dialogue: list[str] = []
+        super().__init__(target)
+        self.ehlo_name = ehlo_name
         self.extensions: set[str] = set()
-        self.broken = False
-        self._socket: socket.socket | None = None
-        self._buffer = b""
-        self._deadline = time.monotonic() + target.timeout_s
+        self.mechanisms: set[str] = set()
+        #: the end of a body may have reached the server, and no reply came yet
+        self._in_doubt = False
 
     def __enter__(self) -> Self:
         return self
@@ -127,249 +115,212 @@ class Connection:
 
     def open(self) -> None:
         target = self.target
-        self._note("", f"connect {target.address or target.host}:{target.port}")
-        self._socket = socket.create_connection((target.address or target.host, target.port), timeout=target.timeout_s)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if target.tls == "implicit":
-            self._wrap()
-        self._must(self._read(), 220, "greeting")
-        self._ehlo()
+        self.dial()
+        self._must(self.read(), 220, "The greeting")
+        self._greet()
         if target.tls in ("opportunistic", "require"):
             self._start_tls()
         if target.username is not None:
             self._log_in(target.username, target.password or "")
 
-    def _wrap(self) -> None:
-        checked = self.target.tls in ("require", "implicit")
-        context = ssl.create_default_context()
-        if not checked:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        if self._socket is None:
-            raise _Lost("The connection is closed.")
-        self._socket = context.wrap_socket(self._socket, server_hostname=self.target.host)
-        self._buffer = b""
-        self._note("", f"TLS {self._socket.version()}")  # type: ignore[attr-defined]
-
-    def _ehlo(self) -> None:
-        reply = self._ask(f"EHLO {self.ehlo_name}")
+    def _greet(self) -> None:
+        self.extensions, self.mechanisms = set(), set()
+        reply = self.ask(f"EHLO {self.ehlo_name}")
         if reply.code >= 500:
-            self._must(self._ask(f"HELO {self.ehlo_name}"), 250, "HELO")
-            self.extensions = set()
+            self._must(self.ask(f"HELO {self.ehlo_name}"), 250, "HELO")
             return
         self._must(reply, 250, "EHLO")
-        self.extensions = {line.split(" ", 1)[0].upper() for line in reply.lines[1:]}
-        self.auth = next((set(line.upper().split()[1:]) for line in reply.lines[1:] if line.upper().startswith("AUTH ")), set())
+        for line in reply.lines[1:]:
+            keyword, *words = line.upper().replace("AUTH=", "AUTH ").split() or [""]
+            self.extensions.add(keyword)
+            if keyword == "AUTH":
+                self.mechanisms.update(words)
 
     def _start_tls(self) -> None:
+        required = self.target.tls == "require"
         if "STARTTLS" not in self.extensions:
-            if self.target.tls == "require":
+            if required:
                 raise ConnectFailed("The server offers no TLS, and TLS is required.", self.dialogue)
             return
-        reply = self._ask("STARTTLS")
-        if reply.code != 220:
-            if self.target.tls == "require":
-                raise ConnectFailed(f"TLS was refused: {reply.text}", self.dialogue, reply.code)
-            return
-        self._wrap()
-        self._ehlo()
+        reply = self.ask("STARTTLS")
+        if reply.code == 220:
+            self.wrap()
+            self._greet()
+        elif required:
+            raise ConnectFailed(f"TLS was refused: {reply.text}", self.dialogue, reply.code)
 
     def _log_in(self, username: str, password: str) -> None:
-        if "PLAIN" in self.auth or "LOGIN" not in self.auth:
-            token = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
-            reply = self._ask(f"AUTH PLAIN {token}", shown="AUTH PLAIN ••••")
+        if "LOGIN" in self.mechanisms and "PLAIN" not in self.mechanisms:
+            reply = self.ask("AUTH LOGIN")
+            for secret in (username, password):
+                if reply.code == 334:
+                    reply = self.ask(_base64(secret), shown="••••")
         else:
-            reply = self._ask("AUTH LOGIN")
-            if reply.code == 334:
-                reply = self._ask(base64.b64encode(username.encode()).decode(), shown="••••")
-            if reply.code == 334:
-                reply = self._ask(base64.b64encode(password.encode()).decode(), shown="••••")
+            reply = self.ask(f"AUTH PLAIN {_base64(f'{chr(0)}{username}{chr(0)}{password}')}", shown="AUTH PLAIN ••••")
         if reply.code != 235:
-            raise ConnectFailed(f"The login was refused: {reply.text}", self.dialogue, reply.code, "retry")
+            raise ConnectFailed(f"The login was refused: {reply.text}", self.dialogue, reply.code)
 
     def _must(self, reply: Reply, code: int, what: str) -> None:
         if reply.code != code:
-            raise ConnectFailed(f"{what} was answered {reply.text}", self.dialogue, reply.code, "failed" if reply.code == 554 else "retry")
+            outcome = "failed" if reply.code == 554 else "retry"
+            raise ConnectFailed(f"{what} was answered {reply.text}", self.dialogue, reply.code, outcome)
 
     # --- one message -------------------------------------------------------------------------------
 
-    def send(self, envelope_sender: str, recipients: list[str], raw: bytes, on_wire: Callable[[list[str]], None] | None = None) -> list[SendResult]:
+    def send(self, envelope_sender: str, recipients: list[str], raw: bytes, on_wire: OnWire | None = None) -> list[SendResult]:
         """Hand one message over; one result per recipient, in order.
 
-        on_wire  called with the accepted recipients just before the body is written
+        on_wire  called with the accepted recipients just before the body is written; what it raises ends the session and comes out here
         """
-        self.dialogue, started = [], time.monotonic()
-        self._deadline = started + self.target.timeout_s * 4
+        started = time.monotonic()
+        self.dialogue = []
+        if any(UNSAFE.search(address) for address in [envelope_sender, *recipients]):
+            text = "The address holds characters that an envelope cannot carry."
+            return [SendResult(recipient, "failed", None, text, self.dialogue) for recipient in recipients]
+        self.allow(self.target.timeout_s * 4)
         results: dict[str, SendResult] = {}
         accepted: list[str] = []
-        for address in [envelope_sender, *recipients]:
-            if UNSAFE.search(address):
-                text = "The address holds characters that an envelope cannot carry."
-                return [SendResult(recipient, "failed", None, text, self.dialogue) for recipient in recipients]
         try:
+            self.must_be_quiet()
             accepted = self._envelope(envelope_sender, recipients, raw, results)
             if accepted:
                 self._body(raw, accepted, results, on_wire)
-        except (OSError, _Lost, ValueError) as error:
+        except (OSError, Lost) as error:
             self._lost(error, recipients, accepted, results)
+        except BaseException:
+            self.abort()
+            raise
         for result in results.values():
             result.dialogue, result.seconds = self.dialogue, time.monotonic() - started
         return [results[recipient] for recipient in recipients]
 
     def _lost(self, error: Exception, recipients: list[str], accepted: list[str], results: dict[str, SendResult]) -> None:
-        """The line broke: what had its body on the wire is uncertain, the rest comes again."""
-        self.broken = True
-        self._note("", f"connection lost: {_reason(error)}")
-        on_wire = getattr(self, "_on_wire", False)
+        """The line broke: what may have been taken is uncertain, the rest comes again."""
+        self.note("", f"connection lost: {reason(error)}")
+        self.abort()
         for recipient in recipients:
             if recipient not in results:
-                unsure = on_wire and recipient in accepted
-                text = "The connection broke before the last reply came." if unsure else f"The connection broke: {_reason(error)}"
-                results[recipient] = SendResult(recipient, "uncertain" if unsure else "retry", None, text)
+                unsure = self._in_doubt and recipient in accepted
+                text = "The connection broke before the last reply came" if unsure else "The connection broke"
+                results[recipient] = SendResult(recipient, "uncertain" if unsure else "retry", None, f"{text}: {reason(error)}")
 
     def _envelope(self, sender: str, recipients: list[str], raw: bytes, results: dict[str, SendResult]) -> list[str]:
         """MAIL and RCPT (in one write where the server pipelines); the recipients that were taken. Refused ones are in `results`."""
-        self._on_wire = False
-        options = ""
+        self._in_doubt = False
         wide = not all(address.isascii() for address in [sender, *recipients])
         if wide and "SMTPUTF8" not in self.extensions:
-            results.update({r: SendResult(r, "failed", None, "The next server takes no international addresses (SMTPUTF8).") for r in recipients})
+            text = "The next server takes no international addresses (SMTPUTF8)."
+            results.update({recipient: SendResult(recipient, "failed", None, text) for recipient in recipients})
             return []
-        if "SIZE" in self.extensions:
-            options += f" SIZE={len(raw)}"
+        options = f" SIZE={len(raw)}" if "SIZE" in self.extensions else ""
         if "8BITMIME" in self.extensions and not raw.isascii():
             options += " BODY=8BITMIME"
         if wide:
             options += " SMTPUTF8"
-        commands = [f"MAIL FROM:<{sender}>{options}", *[f"RCPT TO:<{recipient}>" for recipient in recipients]]
+        mail, rcpts = f"MAIL FROM:<{sender}>{options}", [f"RCPT TO:<{recipient}>" for recipient in recipients]
         if "PIPELINING" in self.extensions:
-            for start in range(0, len(commands), 100):
-                self._write("".join(f"{command}\r\n" for command in commands[start : start + 100]).encode())
-                if start == 0:
-                    replies = []
-                for command in commands[start : start + 100]:
-                    self._note("C", command)
-                    replies.append(self._read())
-                    if replies[-1].code == 421:  # it closes now, and answers nothing that stands behind
-                        return self._sort(replies + replies[-1:] * (len(commands) - len(replies)), recipients, results)
+            first, *replies = self._pipeline([mail, *rcpts])
         else:
-            replies = [self._ask(commands[0])]
-            if replies[0].code < 400:
-                replies += [self._ask(command) for command in commands[1:]]
+            first = self.ask(mail)
+            replies = [self.ask(command) for command in rcpts] if first.good else []
+        if not first.good:
+            self._refused(first, recipients, results)
+            return []
         return self._sort(replies, recipients, results)
 
+    def _pipeline(self, commands: list[str]) -> list[Reply]:
+        replies = []
+        for start in range(0, len(commands), BATCH):
+            batch = commands[start : start + BATCH]
+            self.write("".join(f"{command}\r\n" for command in batch).encode())
+            for command in batch:
+                self.note("C", command)
+                replies.append(self.read())
+        return replies
+
     def _sort(self, replies: list[Reply], recipients: list[str], results: dict[str, SendResult]) -> list[str]:
-        first = replies[0]
-        if first.code >= 400 or first.code < 200:
-            results.update({r: SendResult(r, first.outcome, first.code, first.text) for r in recipients})
-            self._recover(first)
-            return []
         accepted = []
-        for recipient, reply in zip(recipients, replies[1:], strict=True):
-            if 200 <= reply.code < 300:
+        for recipient, reply in zip(recipients, replies, strict=True):
+            if reply.good:
                 accepted.append(recipient)
             else:
                 results[recipient] = SendResult(recipient, reply.outcome, reply.code, reply.text)
-                if reply.code == 421:
-                    raise _Lost(reply.text)
+            if reply.code == 421:
+                raise Lost(reply.text)
         if not accepted:
-            self._recover(replies[-1])
+            self._recover()
         return accepted
 
-    def _body(self, raw: bytes, accepted: list[str], results: dict[str, SendResult], on_wire: Callable[[list[str]], None] | None) -> None:
-        reply = self._ask("DATA")
-        if reply.code != 354:
-            results.update({r: SendResult(r, reply.outcome, reply.code, reply.text) for r in accepted})
-            self._recover(reply)
-            return
-        if on_wire is not None:
-            on_wire(accepted)
-        body = wire_form(raw)
-        self._on_wire = True
-        self._write(body)
-        self._note("C", f"<{len(body)} bytes>")
-        reply = self._read()
-        self._on_wire = False
-        outcome = "sent" if 200 <= reply.code < 300 else reply.outcome
-        results.update({r: SendResult(r, outcome, reply.code, reply.text) for r in accepted})
+    def _refused(self, reply: Reply, recipients: list[str], results: dict[str, SendResult]) -> None:
+        """The whole message was refused before its body. A reply of another class is no answer to what was asked."""
+        if reply.code < 400:
+            raise Lost(f"The server's answer makes no sense: {reply.text}")
+        results.update({recipient: SendResult(recipient, reply.outcome, reply.code, reply.text) for recipient in recipients})
         if reply.code == 421:
             self.broken = True
+        else:
+            self._recover()
 
-    def _recover(self, reply: Reply) -> None:
-        """Make the session ready for the next message after a refusal."""
-        if reply.code == 421 or self.broken:
-            self.broken = True
+    def _body(self, raw: bytes, accepted: list[str], results: dict[str, SendResult], on_wire: OnWire | None) -> None:
+        reply = self.ask("DATA")
+        if reply.code != 354:
+            self._refused(reply, accepted, results)
             return
-        if self._ask("RSET").code != 250:
+        body = wire_form(raw)
+        if on_wire is not None:
+            on_wire(accepted)
+        reply = self._hand_over(body)
+        outcome = "sent" if reply.good else reply.outcome if reply.code >= 400 else "uncertain"
+        results.update({recipient: SendResult(recipient, outcome, reply.code, reply.text) for recipient in accepted})
+        if reply.code == 421 or outcome == "uncertain":
+            self.broken = True
+
+    def _hand_over(self, body: bytes) -> Reply:
+        """Write the body and hear what becomes of it. In doubt from the piece that holds the final dot until the reply."""
+        self.allow(self.target.timeout_s * 4 + len(body) / SLOWEST_BYTES_PER_S)
+        self.note("C", f"<{len(body)} bytes>")
+        last = (len(body) - 1) // PIECE * PIECE
+        view = memoryview(body)
+        try:
+            for start in range(0, last, PIECE):
+                self.write(view[start : start + PIECE])
+            self._in_doubt = True
+            self.write(view[last:])
+        except OSError:
+            reply = self._last_words()
+            if reply is None:
+                raise
+            return reply
+        self.allow(self.target.timeout_s * 4)
+        reply = self.read(self.target.timeout_s * 4)
+        self._in_doubt = False
+        return reply
+
+    def _last_words(self) -> Reply | None:
+        """Why the server hung up within the body, when it said so."""
+        self.allow(2)
+        self.broken = True
+        try:
+            reply = self.read()
+        except (OSError, Lost):
+            return None
+        return reply if reply.code >= 400 else None
+
+    def _recover(self) -> None:
+        """Make the session ready for the next message after a refusal."""
+        if self.ask("RSET").code != 250:
             self.broken = True
 
     def close(self) -> None:
         """Say goodbye, briefly."""
-        if self._socket is not None and not self.broken:
+        if not self.broken:
+            self.allow(2)
             try:
-                self._socket.settimeout(2)
-                self._write(b"QUIT\r\n")
-                self._socket.recv(512)
-            except (OSError, _Lost):
-                self.broken = True
+                self.ask("QUIT")
+            except (OSError, Lost):
+                self.note("", "no goodbye")
         self.abort()
 
-    def abort(self) -> None:
-        self.broken = True
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
 
-    # --- lines -------------------------------------------------------------------------------------
-
-    def _note(self, who: str, text: str) -> None:
-        if len(self.dialogue) < 400:
-            self.dialogue.append(f"{who}: {text}" if who else f"-- {text}")
-
-    def _ask(self, command: str, shown: str | None = None) -> Reply:
-        self._write(f"{command}\r\n".encode())
-        self._note("C", shown or command)
-        return self._read()
-
-    def _write(self, data: bytes) -> None:
-        if self._socket is None:
-            raise _Lost("The connection is closed.")
-        self._socket.settimeout(max(0.1, min(self.target.timeout_s, self._deadline - time.monotonic())))
-        self._socket.sendall(data)
-
-    def _read(self) -> Reply:
-        """One reply, however many lines it has, within bounds of size and time."""
-        lines: list[str] = []
-        total, code = 0, 0
-        while True:
-            line = self._line()
-            total += len(line)
-            if total > LONGEST_REPLY:
-                raise _Lost("The server's reply is endless.")
-            text = line.decode("utf-8", "replace")
-            match = re.match(r"([2-5]\d\d)([ -]|$)(.*)", text, re.S)
-            if match is None:
-                self._note("S", text[:200])
-                raise _Lost(f"The server does not speak SMTP: {text[:80]!r}")
-            code = int(match[1])
-            if len(lines) < 60:
-                lines.append("".join(char if char.isprintable() else "?" for char in match[3])[:500])
-            if match[2] != "-":
-                reply = Reply(code, tuple(lines))
-                self._note("S", reply.text)
-                return reply
-
-    def _line(self) -> bytes:
-        while b"\n" not in self._buffer:
-            if len(self._buffer) > LONGEST_LINE:
-                raise _Lost("The server's reply has an endless line.")
-            left = self._deadline - time.monotonic()
-            if left <= 0 or self._socket is None:
-                raise TimeoutError
-            self._socket.settimeout(min(self.target.timeout_s, left))
-            chunk = self._socket.recv(4096)
-            if not chunk:
-                raise _Lost("The server closed the connection.")
-            self._buffer += chunk
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line.rstrip(b"\r")
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

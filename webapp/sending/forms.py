@@ -13,6 +13,6 @@ class ComposeForm(FlaskForm):  # type: ignore[misc, unused-ignore]
     )  # fmt: skip
     cc = StringField("Cc", render_kw={"autocomplete": "off", "inputmode": "email"})
     subject = StringField("Subject", validators=[Length(max=998, message="At most 998 characters.")], render_kw={"autocomplete": "off"})
-    body = TextAreaField("Text", validators=[DataRequired("Write something.")], render_kw={"rows": 14})
+    body = TextAreaField("Text", validators=[DataRequired("Write something.")], render_kw={"class": "tall"})
     #: the message that is answered
     reply = HiddenField()

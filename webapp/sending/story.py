@@ -63,8 +63,9 @@ def clause(_actor: Actor, message: Message) -> str | None:
     """Of a mail with several recipients: how many stand where."""
     if message.direction != "sent":
         return None
-    query = select(Delivery.state, func.count()).join(Outgoing, Outgoing.id == Delivery.outgoing_id)
-    tally = Counter(dict(db.session.execute(query.where(Outgoing.message_id == message.id).group_by(Delivery.state)).tuples().all()))
+    query = select(Delivery.state, func.count().label("number")).join(Outgoing, Outgoing.id == Delivery.outgoing_id)
+    rows = db.session.execute(query.where(Outgoing.message_id == message.id).group_by(Delivery.state))
+    tally = Counter({row.state: row.number for row in rows})
     if tally.total() < 2:
         return None
     return "of its recipients " + ", ".join(f"{number:,} {state_word(state)}" for state, number in tally.most_common())

@@ -62,7 +62,9 @@ def _uncertain(row: Row, now: datetime) -> str:
 
 
 def _held(row: Row, _now: datetime) -> str:
-    return f"Held: {_plain(row.held_reason or 'somebody asked for it')}. Nothing is lost; release it to let it go."
+    reason = _plain(row.held_reason or "held by somebody")
+    fact = f"Held {reason.removeprefix('held ')}" if reason.startswith("held by ") else f"Held: {reason}"
+    return f"{fact}. Nothing is lost; release it to let it go."
 
 
 def _sent(row: Row, _now: datetime) -> str:

@@ -10,5 +10,5 @@ from webapp.sending.pages.queue import bp as queue
 def init_app(app: Flask) -> None:
     app.register_blueprint(compose)
     app.register_blueprint(queue)
-    menu.add("Send", "Compose", "compose.new_mail", scope="messages:send", order=10)
+    menu.add("Send", "Write mail", "compose.new_mail", scope="messages:send", order=10)
     menu.add("Send", "Sending log", "sending.queue", scope="deliveries:read", order=80)

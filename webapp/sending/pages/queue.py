@@ -20,6 +20,11 @@ PER_PAGE = 25
 BUTTONS = {
     "retry": ("Send now", "refresh-cw"), "release": ("Release", "play"), "hold": ("Hold", "pause"), "cancel": ("Cancel", "circle-x"),
 }  # fmt: skip
+#: who made a mail, in words
+KINDS = {
+    "api": "a person or a program", "smtp": "an SMTP login", "forward": "a route that forwards", "auto_reply": "an automatic answer",
+    "system": "Mailroom itself",
+}  # fmt: skip
 DONE = {
     "retry": "goes out now", "hold": "held until you release it", "release": "released, goes out now",
     "cancel": "cancelled; it is not sent any more",
@@ -43,7 +48,7 @@ def queue() -> Response:
         "page": page, "kept": {name: filters[name] for name in ("state", "message_id") if filters[name]}, "q": filters["recipient"] or "",
         "rows": [{"row": row, "why": why(row, now), "steps": service.possible_steps(row)} for row in page.items],
         "chips": _chips(actor, filters), "older": _link(cursor=page.next_cursor) if page.next_cursor else None,
-        "newest": _link(cursor=None) if asked.cursor else None, "notice": ways.platform().notice, "buttons": BUTTONS,
+        "newest": _link(cursor=None) if asked.cursor else None, "notice": ways.platform().notice, "labels": BUTTONS,
         "may_write": actor.may("deliveries:write"), "may_send": actor.may("messages:send"),
     }  # fmt: skip
     return render("sending/list.html", "sending/_rows.html", **context)
@@ -78,7 +83,8 @@ def _context(delivery_id: int) -> dict[str, Any]:
     row = service.get_delivery(actor, delivery_id)
     now = database_now()
     return {
-        "row": row, "why": why(row, now), "steps": service.possible_steps(row), "buttons": BUTTONS, "notice": ways.platform().notice,
+        "row": row, "why": why(row, now), "steps": service.possible_steps(row), "labels": BUTTONS, "kind_words": KINDS,
+        "notice": ways.platform().notice,
         "attempts": [_attempt(attempt) for attempt in reversed(service.attempts_of(delivery_id))],
         "activity": [_activity(entry) for entry in audit.story_of(actor, "delivery", delivery_id)],
         "may_write": actor.may("deliveries:write"), "may_audit": actor.may("audit:read"),
@@ -112,6 +118,7 @@ def ask_cancel(delivery_id: int) -> Response:
         "parts/confirm.html", "parts/_confirm.html", title="Cancel delivery?", url=url_for("sending.cancel", delivery_id=row.id),
         text=f"{row.recipient} will not get “{row.subject or 'this mail'}”. Other recipients of the same mail are not touched.",
         milder="Holding keeps it here until you release it.", button="Cancel delivery", cancel=url_for("sending.show", delivery_id=row.id),
+        keep="Keep it",
     )  # fmt: skip
 
 
