@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.messages import make_mail
 from webapp.core.db import db

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
+
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.messages import make_mail, make_raw
 from webapp.core.db import db

@@ -98,7 +98,7 @@ class Message(Timestamps, Leased, Base):
     #: length of the source
     size_bytes: Mapped[int]
     has_attachments: Mapped[bool] = mapped_column(default=False)
-    #: {filename, content_type, size, content_id, inline} of each, in the order of the mail
+    #: {number, filename, content_type, size, content_id, inline} of each, in the order of the mail
     attachments: Mapped[list[Any]] = mapped_column(default=list)
     #: the first words of the text, for lists
     preview: Mapped[str] = mapped_column(default="")

@@ -37,7 +37,9 @@ def apply_parsed(message: Message, parsed: ParsedMail) -> None:
     message.message_id_header = _bare(parsed.message_id)
     message.in_reply_to = _bare(parsed.in_reply_to)
     message.date = _possible(parsed.date)
-    message.attachments = [{key: getattr(item, key) for key in ATTACHMENT} for item in parsed.attachments]
+    message.attachments = [
+        {"number": number, **{key: getattr(item, key) for key in ATTACHMENT}} for number, item in enumerate(parsed.attachments, 1)
+    ]
     message.has_attachments = any(not item.inline for item in parsed.attachments)
     message.preview = "" if secret else storable(mime.preview(parsed), 200)
     message.parse_limited, message.problem = parsed.parse_limited, parsed.problem

@@ -51,6 +51,12 @@ def _sees(actor: Actor, message: Message) -> bool:
     return mailbox is not None and mailbox.deleted_at is None and actor.sees_mailbox(mailbox.id, mailbox.domain_id)
 
 
+def mailbox_address(message: Message) -> str | None:
+    """The address of the mailbox that it lies in; None for mail of the system."""
+    mailbox = db.session.get(Mailbox, message.mailbox_id) if message.mailbox_id else None
+    return mailbox.email if mailbox else None
+
+
 def may_read_body(actor: Actor, message: Message) -> bool:
     """The text of system mail is for owners alone."""
     return not message.keeps_back or actor.has_role("owner")
