@@ -178,7 +178,7 @@
     const list = rows();
     const row = (held.row && document.getElementById(held.row)) || (held.place >= 0 && list[Math.min(held.place, list.length - 1)]);
     const goal = (held.id && document.getElementById(held.id)) || (row && find("th a, td a", row));
-    goal?.focus({ preventScroll: true });
+    goal?.focus?.({ preventScroll: true });
     if (goal && held.start != null) try { goal.setSelectionRange(held.start, held.end); } catch { /* not a text field */ }
     held = null;
   };

@@ -173,7 +173,7 @@ def test_a_failed_verification_answers_200_and_says_what_was_found_at_which_reso
     data = answer.json["data"]
     assert (data["verified"], data["status"], data["last_check"]["status"]) == (False, "pending_dns", status)
     assert says in data["message"] and "fake" in data["message"]
-    assert actions() == ["domain.verify"]
+    assert actions() == ["domain.check"]
 
 
 def test_a_verified_domain_stays_so_when_the_record_is_gone(alice: Any, outside: Any) -> None:

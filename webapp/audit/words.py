@@ -6,7 +6,7 @@ DONE = {
     "pause": "paused", "resume": "resumed", "verify": "verified", "purge": "removed for good", "send": "sent", "retry": "retried",
     "hold": "held", "release": "released", "cancel": "cancelled", "reorder": "reordered", "replay": "replayed", "run": "ran",
     "test": "tested", "enable": "enabled", "disable": "disabled", "read": "read", "use": "used", "set": "set", "suspend": "suspended",
-    "unset": "removed",
+    "unset": "removed", "check": "looked up",
 }  # fmt: skip
 #: actions that read better as a whole; the second says whether the target is named after it
 WHOLE = {

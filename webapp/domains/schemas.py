@@ -7,7 +7,7 @@ from marshmallow import fields, validate
 from webapp.core.shapes import Choice, Line, Shape, Shown
 from webapp.domains import service
 from webapp.domains.models import Domain
-from webapp.domains.verification import PREFIX
+from webapp.domains.verification import LABEL, PREFIX, advice
 
 LONGEST_NOTE = 120
 TEXT = {"type": "string"}
@@ -97,7 +97,7 @@ class DomainSchema(Shape):
     updated_at = fields.DateTime(required=True)
 
     def proof(self, domain: Domain) -> dict[str, str]:
-        return {"type": "TXT", "host": f"_mailroom.{domain.name}", "value": PREFIX + domain.verify_token}
+        return {"type": "TXT", "host": f"{LABEL}.{domain.name}", "value": PREFIX + domain.verify_token}
 
     def catching(self, domain: Domain) -> dict[str, Any]:
         return {"enabled": domain.catch_all_enabled, "destination": domain.catch_all_destination}
@@ -142,8 +142,8 @@ def outcome(domain: Domain) -> str:
     if check is None:
         return f"{domain.name} has not been looked up yet."
     if domain.is_verified and check["status"] != "ok":
-        return f"{domain.name} stays verified, though this time the record was not there: {check['sentence']}"
-    return str(check["sentence"])
+        return f"{domain.name} stays verified, though this time the record was not seen: {check['sentence']}"
+    return str(check["sentence"]) if domain.is_verified else f"{check['sentence']} {advice(domain)}"
 
 
 def requirements(domain: Domain) -> dict[str, Any]:

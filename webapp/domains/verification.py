@@ -57,7 +57,8 @@ def verify_domain(actor: Actor, domain_id: int, by_hand: bool = False) -> Domain
             _mark(domain)
     db.session.flush()
     after = {"verified": domain.is_verified, "resolver": verdict.resolver, "answer": verdict.status}
-    audit.record(actor, "domain.verify", target(domain), before={"verified": was}, after=after)
+    action = "domain.verify" if domain.is_verified and not was else "domain.check"
+    audit.record(actor, action, target(domain), before={"verified": was}, after=after)
     live.notify(domain.workspace_id, "domains-changed")
     return domain
 
@@ -98,10 +99,10 @@ def look(name: str, expected: str) -> Verdict:
     unsure = next((answer for answer in answers if not answer.is_certain), None)
     if unsure is not None:
         why = "did not answer in time" if unsure.status == "timeout" else "could not answer"
-        sentence = f"{unsure.resolver} {why} when asked for the TXT record of {name}, so nothing is known. Check again in a minute."
+        sentence = f"{unsure.resolver} {why} when asked for the TXT record of {name}, so nothing is known."
         return Verdict(False, sentence, unsure.resolver, unsure.status, found)
     status = "nxdomain" if all(answer.status == "nxdomain" for answer in answers) else "no_answer"
-    return Verdict(False, f"{_missing(name, found, status, resolver)} {_advice(name, expected)}", resolver, status, found)
+    return Verdict(False, _missing(name, found, status, resolver), resolver, status, found)
 
 
 def _missing(name: str, found: list[str], status: str, resolver: str) -> str:
@@ -115,5 +116,9 @@ def _missing(name: str, found: list[str], status: str, resolver: str) -> str:
     return f"{resolver} found no TXT record at {LABEL}.{name}."
 
 
-def _advice(name: str, expected: str) -> str:
-    return f"Publish TXT {expected} at {LABEL}.{name}; a change can take up to an hour to be seen."
+
+def advice(domain: Domain) -> str:
+    """What to do after a look that did not find the record."""
+    if domain.last_check is not None and domain.last_check["status"] in ("servfail", "timeout"):
+        return "Check again in a minute."
+    return f"Publish TXT {PREFIX}{domain.verify_token} at {LABEL}.{domain.name}; a change can take up to an hour to be seen."

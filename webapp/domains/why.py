@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from webapp.core.wording import number
 from webapp.domains.models import Domain
+from webapp.domains.verification import advice
 
 
 class Why(NamedTuple):
@@ -24,9 +25,10 @@ def explain(domain: Domain) -> Why:
         return Why("ok", f"{domain.name} is verified: the TXT record was found.", "It takes mail from everywhere and runs its routes.")
     meanwhile = "Until then it takes mail from trusted networks and logins only, and runs no routes."
     if domain.last_check is None:
-        return Why("wait", f"{domain.name} waits for its TXT record, which has not been looked up yet.", meanwhile)
+        sentence = f"{domain.name} waits for the TXT record that proves it is yours."
+        return Why("wait", sentence, f"Publish the first record below, then check. {meanwhile}")
     tone = "warn" if domain.last_check["status"] in ("servfail", "timeout") else "wait"
-    return Why(tone, f"{domain.name} is not verified yet. {domain.last_check['sentence']}", meanwhile)
+    return Why(tone, f"{domain.name} is not verified yet: {domain.last_check['sentence']}", f"{advice(domain)} {meanwhile}")
 
 
 def deleted(domain: Domain) -> str:

@@ -33,7 +33,7 @@ class PasswordChoice(FlaskForm):
 
 
 class MailboxForm(PasswordChoice):
-    local_part = StringField("Name", validators=[DataRequired("Write what stands before the @.")], render_kw=PLAIN, description="Stands before the @.")
+    local_part = StringField("Name", validators=[DataRequired("Write a name.")], render_kw=PLAIN, description="Stands before the @.")
     domain_id = SelectField("Domain", coerce=int, validators=[InputRequired("Choose a domain.")], description="Stands after the @.")
     display_name = StringField("Display name", description=SHOWN, render_kw={"autocomplete": "off"})
 
@@ -54,7 +54,12 @@ class SettingsForm(FlaskForm):
     hourly_limit = whole("Most mails an hour", "Empty: no limit.")
     daily_limit = whole("Most mails a day", "Empty: no limit.")
     total_limit = whole("Most mails altogether", "Empty: no limit.")
-    max_message_kb = whole("Largest mail, KB", "10,240 KB are 10 MB.")
+    max_message_kb = IntegerField(
+        "Largest mail, KB",
+        validators=[InputRequired("Write the size of the largest mail that it takes.")],
+        description="10,240 KB are 10 MB.",
+        render_kw={"min": 1, "inputmode": "numeric"},
+    )
     storage_mb = whole("Most storage, MB", "Empty: no limit.")
 
     @classmethod

@@ -32,9 +32,10 @@ def explain(mailbox: Mailbox, domain: Domain | None) -> Why:
 
 def effect_of_deleting(mailbox: Mailbox, used: Usage, catching: list[str]) -> tuple[str, str]:
     """What deleting does, in numbers, and the milder way."""
-    mails = "No mail goes"
-    if used.total:
-        mails = f"{number(used.total)} {'mail' if used.total == 1 else 'mails'} ({human_bytes(used.bytes)}) {'goes' if used.total == 1 else 'go'}"
+    if used.total == 1:
+        mails = f"1 mail ({human_bytes(used.bytes)}) goes"
+    else:
+        mails = f"{number(used.total)} mails ({human_bytes(used.bytes)}) go" if used.total else "No mail goes"
     text = f"{mails} to the trash with {mailbox.email}, and its routes stop. It can be restored for 30 days; the address is free at once."
     if catching:
         text += f" The catch-all of {', '.join(catching)} is switched off, because it points here."
