@@ -162,7 +162,7 @@ def _read_cursor(cursor: str | None, size: int, backwards: bool) -> tuple[list[A
         parts = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
         if not isinstance(parts, list) or len(parts) != size + 1 or not isinstance(parts[0], bool):
             raise ValueError
-        if not all(isinstance(part, int) and abs(part) < 2**63 for part in parts[1:]):
+        if not all(type(part) is int and abs(part) < 2**63 for part in parts[1:]):
             raise ValueError
     except (ValueError, binascii.Error, orjson.JSONDecodeError):
         raise Invalid("This cursor is not one of ours.", fields={"cursor": ["Take it unchanged from meta.next_cursor."]}) from None

@@ -77,7 +77,7 @@ def init_app(app: Mailroom) -> None:
     app.before_request(_begin)
     app.after_request(_finish)
     app.register_error_handler(HouseError, answer_error)
-    app.register_error_handler(HTTPException, lambda error: answer_error(from_http(error)))
+    app.register_error_handler(HTTPException, answer_http)
     app.register_error_handler(Exception, lambda error: answer_error(as_house_error(error)))
 
 
@@ -117,6 +117,14 @@ def _finish(response: Response) -> Response:
     if is_secure(request):
         response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
     limits.add_headers(response)
+    return response
+
+
+def answer_http(error: HTTPException) -> Response:
+    response = answer_error(from_http(error))
+    methods = getattr(error, "valid_methods", None)
+    if methods:
+        response.headers["Allow"] = ", ".join(sorted(methods))
     return response
 
 
