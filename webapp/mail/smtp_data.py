@@ -5,7 +5,6 @@ CRLF "." CRLF ends a message (RELIABILITY C-03: no variant of it ever does).
 """
 
 import asyncio
-import re
 import secrets
 import time
 from collections.abc import Callable
@@ -23,7 +22,6 @@ SLOWEST_S = 1800.0
 MOST_DRAINED = 1024 * 1024 * 1024
 MOST_HEADER_BYTES = 1024 * 1024
 MOST_HEADER_LINES = 10_000
-LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 @dataclass(frozen=True)
@@ -85,16 +83,6 @@ def _header_too_big(body: bytes) -> bool:
     if end < 0:
         return len(body) > MOST_HEADER_BYTES
     return body.count(b"\n", 0, end) > MOST_HEADER_LINES
-
-
-def has_bare_line_end(body: bytes) -> bool:
-    """Whether a CR or LF stands alone (RFC 5321 section 2.3.8). Counting finds the usual case without a regular expression."""
-    pairs = body.count(b"\r\n")
-    return body.count(b"\r") != pairs or body.count(b"\n") != pairs
-
-
-def with_crlf(body: bytes) -> bytes:
-    return LINE_END.sub(b"\r\n", body)
 
 
 def printable(text: str, most: int) -> str:

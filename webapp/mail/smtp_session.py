@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, datetime
 
 from webapp.mail import smtp_data, status
+from webapp.mail.line_ends import has_bare_line_end, with_crlf
 from webapp.mail.smtp_auth import MECHANISMS, LoginSteps
 from webapp.mail.smtp_intake import Arrival, Intake, Rules
 from webapp.mail.smtp_path import NULL_PATH, after_keyword, mail_parameters, split_path
@@ -202,11 +203,11 @@ class Server(Wire, LoginSteps):
                 self.hang_up()
             return
         trusted = self.rules.trusted(self.info.ip)
-        if smtp_data.has_bare_line_end(body):
+        if has_bare_line_end(body):
             if self.info.login is None and not trusted:
                 await self.push(status.BARE_LINE_END)
                 return
-            body = smtp_data.with_crlf(body)
+            body = with_crlf(body)
         reply = await self.intake.receive(self._arrival(body, trusted))
         if reply.startswith("2"):
             self.errors = 0
