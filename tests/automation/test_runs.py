@@ -141,7 +141,9 @@ def test_pass_to_next_false_ends_the_route_as_a_success(alice: Any, box: Any, ou
     assert [step.status for step in steps_of(went_on)] == ["success", "success"]
 
 
-def test_a_delivering_action_that_fails_lets_the_others_run_and_the_route_is_failed(alice: Any, box: Any, outside: Outside, work_off: Any) -> None:
+def test_a_delivering_action_that_fails_lets_the_others_run_and_the_route_is_failed(
+    alice: Any, box: Any, outside: Outside, work_off: Any
+) -> None:
     outside.http.script = [404, 200]
     make_route(alice, box, actions=[make_action(alice), make_action(alice)])
     message = arrive(box)
@@ -186,7 +188,9 @@ def test_c18_a_rule_that_is_always_too_slow_is_switched_off_with_a_notice(alice:
     assert "Switched off" in (runs_of(late)[0].error or "") and folder_of(late) == "INBOX"
 
 
-def test_a_transient_failure_comes_again_with_growing_waits_and_the_same_delivery(alice: Any, box: Any, outside: Outside, work_off: Any) -> None:
+def test_a_transient_failure_comes_again_with_growing_waits_and_the_same_delivery(
+    alice: Any, box: Any, outside: Outside, work_off: Any
+) -> None:
     outside.http.script = [503, HttpAnswer(error="No answer.", error_kind="timeout"), 200]
     make_route(alice, box, actions=[make_action(alice)])
     message = arrive(box)
@@ -208,7 +212,8 @@ def test_a_transient_failure_comes_again_with_growing_waits_and_the_same_deliver
 
 
 def test_retry_after_is_respected_up_to_an_hour(alice: Any, box: Any, outside: Outside, work_off: Any) -> None:
-    outside.http.script = [HttpAnswer(status=429, headers=[("retry-after", "120")]), HttpAnswer(status=503, headers=[("retry-after", "999999")])]
+    asking = [HttpAnswer(status=status, headers=[("retry-after", wait)]) for status, wait in ((429, "120"), (503, "999999"))]
+    outside.http.script = list(asking)
     make_route(alice, box, actions=[make_action(alice)])
     message = arrive(box)
     work_off()

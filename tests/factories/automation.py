@@ -35,9 +35,7 @@ def make_action(person: Any, type: str = "webhook", **values: Any) -> Action:
     parameters = values.pop("parameters", values)
     if type == "webhook":
         parameters = {"url": HOOK, **parameters}
-    action = saved_actions.create_action(
-        person.actor, **{"name": f"{type} {next(_numbers)}", **settings}, type=type, parameters=parameters
-    )
+    action = saved_actions.create_action(person.actor, **{"name": f"{type} {next(_numbers)}", **settings}, type=type, parameters=parameters)
     db.session.commit()
     return action
 

@@ -106,6 +106,11 @@ class Run(Timestamps, Leased, Base):
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
+    @property
+    def triggered_at(self) -> datetime:
+        """The log's word for `created_at`."""
+        return self.created_at
+
 
 class RunStep(Base):
     """One action of one run, as it was configured when the route matched."""

@@ -22,6 +22,10 @@ WRITABLE = ("name", "enabled", "direction", "match_type", "stop_on_match", "mail
 DEFAULTS: dict[str, Any] = {
     "enabled": True, "direction": "incoming", "match_type": "all", "stop_on_match": False, "rule_ids": [], "actions": [], "position": None,
 }  # fmt: skip
+SHOWN = (
+    "id", "mailbox_id", "name", "enabled", "direction", "match_type", "position", "stop_on_match", "version", "last_run_at", "last_status",
+    "created_at", "updated_at",
+)  # fmt: skip
 SORTABLE = {
     "position": Route.position, "id": Route.id, "name": Route.name, "mailbox_id": Route.mailbox_id, "created_at": Route.created_at,
     "updated_at": Route.updated_at, "last_run_at": Route.last_run_at,
@@ -229,3 +233,11 @@ def _purge(route: Route) -> None:
 
 
 trash.register("route", Route, Route.name, _restore, _purge, "routes:read")
+
+
+def whole(rows: list[Route]) -> list[dict[str, Any]]:
+    """Routes with their rule ids and steps, as the API shows them."""
+    rule_ids, steps = parts_of([route.id for route in rows])
+    return [
+        {**{name: getattr(route, name) for name in SHOWN}, "rule_ids": rule_ids[route.id], "actions": steps[route.id]} for route in rows
+    ]

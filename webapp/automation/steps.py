@@ -123,7 +123,7 @@ def _attempt(claimed: Claimed) -> Claimed | None:
     try:
         loaded = contexts.load(claimed.run_id, claimed.step_id)
         started, at = time.perf_counter(), utcnow()
-        result = _perform(loaded)
+        result = perform(loaded)
         ms = round((time.perf_counter() - started) * 1000)
         prepared = raws.prepare(result.new_raw) if result.new_raw is not None else None
         following = _record(claimed, loaded, result, prepared, at, ms)
@@ -136,7 +136,7 @@ def _attempt(claimed: Claimed) -> Claimed | None:
         return None
 
 
-def _perform(loaded: Loaded) -> Result:
+def perform(loaded: Loaded) -> Result:
     """Call the action; everything it may do wrong ends as a Result."""
     if loaded.problem is not None or loaded.kind is None or loaded.context is None:
         return Result("failed", error=loaded.problem or "This action cannot run.")
@@ -157,14 +157,14 @@ def _record(claimed: Claimed, loaded: Loaded, result: Result, prepared: raws.Pre
         return None
     step = db.session.get_one(RunStep, claimed.step_id, populate_existing=True)
     if result.deed is not None and result.outcome == "success":
-        result = _do_deed(result)
+        result = do_deed(result)
     run.deaths, step.started_at = 0, None
     step.changed = result.changed
     secrets = loaded.secrets
     detail = " ".join([result.detail, *loaded.warnings]).strip()
     db.session.add(StepAttempt(
         step_id=step.id, number=claimed.number, at=at, outcome=result.outcome, status_code=result.status_code, ms=ms,
-        request=_as_dict(redact(result.request, secrets)), answer=_as_dict(redact(result.answer, secrets)),
+        request=as_dict(redact(result.request, secrets)), answer=as_dict(redact(result.answer, secrets)),
         detail=redact(detail, secrets), error=redact(result.error, secrets),
     ))  # fmt: skip
     live.notify(run.workspace_id, runs.LIVE_EVENT)
@@ -176,11 +176,11 @@ def _record(claimed: Claimed, loaded: Loaded, result: Result, prepared: raws.Pre
     return _failed(run, step, result, claimed.owner)
 
 
-def _as_dict(value: Any) -> dict[str, Any] | None:
+def as_dict(value: Any) -> dict[str, Any] | None:
     return value if value is None or isinstance(value, dict) else {"value": value}
 
 
-def _do_deed(result: Result) -> Result:
+def do_deed(result: Result) -> Result:
     """Work on our own database, within a savepoint: it happens with the record of it, or not at all."""
     try:
         with db.session.begin_nested():

@@ -88,9 +88,10 @@ def subject_of(context: Context) -> str:
 def build(context: Context, recipients: list[str]) -> bytes:
     mail, run = context.mail, context.run
     text, html = context.text("body") or None, context.html("html") if context.values.get("html") else None
-    references = " ".join(part for part in (mail.header("References") or "", mail.message_id) if part)
+    own = f"<{mail.message_id.strip('<> ')}>" if mail.message_id.strip("<> ") else ""
+    references = " ".join(part for part in (mail.header("References") or "", own) if part)
     new = mime.NewMail(
         sender=run.mailbox_email, to=recipients, subject=subject_of(context), text=text, html=html, headers=outgoing.traces(context),
-        in_reply_to=mail.message_id or None, references=references or None, auto_submitted="auto-replied",
+        in_reply_to=own or None, references=references or None, auto_submitted="auto-replied",
     )  # fmt: skip
     return with_original(new, mail.raw) if context.values.get("attach_original") else mime.build(new)
