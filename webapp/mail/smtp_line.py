@@ -142,11 +142,15 @@ class Line:
         return self.read()
 
     def write(self, data: bytes | memoryview) -> None:
-        if self._buffer:
-            raise Lost(f"The server answered what was not asked: {self._shown(self._buffer)}")
+        self.must_be_our_turn()
         line = self._open()
         line.settimeout(self._patience(self.target.timeout_s))
         line.sendall(data)
+
+    def must_be_our_turn(self) -> None:
+        """raises Lost when the last reply came with another behind it: from here on no reply would belong to its command"""
+        if self._buffer:
+            raise Lost(f"The server answered what was not asked: {self._shown(self._buffer)}")
 
     def must_be_quiet(self) -> None:
         """raises Lost when the server hung up or said something since the last reply, as after a time-out of its own"""

@@ -284,6 +284,7 @@ class Connection(Line):
         try:
             for start in range(0, last, PIECE):
                 self.write(view[start : start + PIECE])
+            self.must_be_our_turn()
             self._in_doubt = True
             self.write(view[last:])
         except OSError:
