@@ -238,3 +238,10 @@ def test_people_of_other_workspaces_see_nothing_and_viewers_change_nothing(alice
     assert eve.api.post(f"/deliveries/{number}:hold").status_code == 404
     assert carol.api.get(f"/deliveries/{number}").status_code == 200
     assert carol.api.post(f"/deliveries/{number}:hold").status_code == 403
+
+
+def test_a_sent_mail_stands_in_the_audit_log_with_its_recipients(alice: Any, mailbox: Any) -> None:
+    send(alice, mailbox, bcc=["secret@example.net"])
+    [entry] = db.session.query(AuditEntry).filter_by(action="message.send").all()
+    assert (entry.target_type, entry.target_name) == ("message", "Hello")
+    assert "ada@example.org" in (entry.after or "") and "secret@example.net" in (entry.after or "")

@@ -236,6 +236,8 @@ class Connection(Line):
             for command in batch:
                 self.note("C", command)
                 replies.append(self.read())
+                if replies[-1].code == 421:  # it hangs up now, and answers nothing that stands behind
+                    return replies + replies[-1:] * (len(commands) - len(replies))
         return replies
 
     def _sort(self, replies: list[Reply], recipients: list[str], results: dict[str, SendResult]) -> list[str]:

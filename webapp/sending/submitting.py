@@ -41,7 +41,7 @@ def submit(
     sender = check_sender(envelope_sender)
     ready = source.prepare(raw, hostname=settings().hostname, now=outside().clock.now())
     from_address = from_address or ready.sender or sender
-    stored = store.store_raw(sign(ready.raw, from_address, workspace_id))
+    stored = store.store_raw(sign(ready.raw, ready.sender, workspace_id))
     states = first_states(addresses, workspace_id)
     if message_id is None:
         copy = store.store_message(
@@ -122,7 +122,7 @@ def check_sender(address: str) -> str:
 
 
 def sign(raw: bytes, from_address: str, workspace_id: int) -> bytes:
-    """The mail with a DKIM signature, when its sender's domain belongs to this workspace and has a key; else unchanged."""
+    """The mail with a DKIM signature, when the domain of its header From belongs to this workspace and has a key; else unchanged."""
     domain = domains.find_domain(from_address.rpartition("@")[2]) if "@" in from_address else None
     if domain is None or domain.workspace_id != workspace_id or not domain.dkim_private:
         return raw

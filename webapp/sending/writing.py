@@ -5,6 +5,8 @@ import binascii
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from webapp.audit import service as audit
+from webapp.audit.service import Target
 from webapp.core.actor import Actor
 from webapp.core.config import settings
 from webapp.core.db import db
@@ -61,7 +63,10 @@ def send_mail(
         workspace_id=mailbox.workspace_id, mailbox_id=mailbox.id, envelope_sender=mailbox.email, recipients=everybody, raw=raw, kind="api",
         from_address=mailbox.email, request_id=actor.request_id, run_routes=run_routes,
     )  # fmt: skip
-    return db.session.get_one(Message, outgoing.message_id)
+    message = db.session.get_one(Message, outgoing.message_id)
+    after = {"mailbox": mailbox.email, "recipients": everybody}
+    audit.record(actor, "message.send", Target("message", message.id, message.subject or "(no subject)"), after=after)
+    return message
 
 
 def accepted(message: Message) -> dict[str, Any]:
