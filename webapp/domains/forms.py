@@ -1,14 +1,30 @@
-"""Fields and labels of the domain pages."""
+"""Fields and labels of the domain pages. Shapes and bounds are those of the API's schemas."""
 
 from typing import Any
 
 from flask_wtf import FlaskForm
+from marshmallow import Schema, ValidationError
 from wtforms import BooleanField, StringField
 from wtforms.validators import DataRequired, Length
 
-from webapp.domains.schemas import LONGEST_NOTE
+from webapp.core.body import flatten
+from webapp.core.errors import Invalid
+from webapp.domains.schemas import LONGEST_NOTE, DomainCreate, DomainPatch
 
 NOTE = [Length(max=LONGEST_NOTE, message=f"At most {LONGEST_NOTE} characters.")]
+
+
+def checked(schema: Schema, given: dict[str, Any]) -> dict[str, Any]:
+    """What the API would make of these values. raises Invalid about the fields that it refuses"""
+    try:
+        return dict(schema.load(given))
+    except ValidationError as error:
+        raise Invalid("Some fields need a change.", fields=flatten(error.messages)) from None
+
+
+def text_or_none(value: str | None) -> str | None:
+    """An empty field says nothing."""
+    return (value or "").strip() or None
 
 
 class DomainForm(FlaskForm):
@@ -19,6 +35,10 @@ class DomainForm(FlaskForm):
         render_kw={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "inputmode": "url"},
     )
     note = StringField("Note", validators=NOTE, description="For you and your colleagues.")
+
+    def values(self) -> dict[str, Any]:
+        """As `service.create_domain` takes them. raises Invalid"""
+        return checked(DomainCreate(), {"name": self.name.data, "note": text_or_none(self.note.data)})
 
 
 class DomainSettingsForm(FlaskForm):
@@ -31,9 +51,6 @@ class DomainSettingsForm(FlaskForm):
     )
 
     def changes(self) -> dict[str, Any]:
-        """As `service.update_domain` takes them."""
-        destination = (self.catch_all_destination.data or "").strip()
-        return {
-            "note": (self.note.data or "").strip() or None,
-            "catch_all": {"enabled": bool(self.catch_all_enabled.data), "destination": destination or None},
-        }
+        """As `service.update_domain` takes them. raises Invalid"""
+        catch_all = {"enabled": bool(self.catch_all_enabled.data), "destination": text_or_none(self.catch_all_destination.data)}
+        return checked(DomainPatch(), {"note": text_or_none(self.note.data), "catch_all": catch_all})

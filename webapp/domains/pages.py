@@ -62,7 +62,7 @@ def new_page() -> Any:
     form = DomainForm()
     if form.validate_on_submit():
         try:
-            domain = service.create_domain(current_actor(), name=form.name.data or "", note=(form.note.data or "").strip() or None)
+            domain = service.create_domain(current_actor(), **form.values())
             return redirect_to(url_for(".show_page", domain_id=domain.id), toast=f"{domain.name} is added")
         except Invalid as refused:
             db.session.rollback()

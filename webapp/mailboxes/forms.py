@@ -3,24 +3,28 @@
 from typing import Any
 
 from flask_wtf import FlaskForm
-from marshmallow import ValidationError
 from wtforms import BooleanField, IntegerField, PasswordField, RadioField, SelectField, StringField
+from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Optional
 
-from webapp.core.body import check_text, flatten
 from webapp.core.errors import Invalid
+from webapp.domains.forms import checked, text_or_none
 from webapp.mailboxes.models import MEBIBYTE, Mailbox
 from webapp.mailboxes.rows import SETTINGS
-from webapp.mailboxes.schemas import MailboxPatch
+from webapp.mailboxes.schemas import MailboxCreate, MailboxPatch
 
 PLAIN = {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
 SHOWN = "Shown beside the address in mail that it sends."
-_schema = MailboxPatch()
 
 
 def whole(label: str, hint: str = "", least: int = 1) -> IntegerField:
     """A whole number that may be left empty."""
     return IntegerField(label, validators=[Optional()], description=hint, render_kw={"min": least, "inputmode": "numeric"})
+
+
+def row_id(value: Any) -> int:
+    """What a select sends as a number; 0, which is no row, for anything else."""
+    return int(value) if str(value).isdecimal() and len(str(value)) < 19 else 0
 
 
 class PasswordChoice(FlaskForm):
@@ -34,8 +38,13 @@ class PasswordChoice(FlaskForm):
 
 class MailboxForm(PasswordChoice):
     local_part = StringField("Name", validators=[DataRequired("Write a name.")], render_kw=PLAIN, description="Stands before the @.")
-    domain_id = SelectField("Domain", coerce=int, validators=[InputRequired("Choose a domain.")], description="Stands after the @.")
+    domain_id = SelectField("Domain", coerce=row_id, validators=[InputRequired("Choose a domain.")], description="Stands after the @.")
     display_name = StringField("Display name", description=SHOWN, render_kw={"autocomplete": "off"})
+
+    def values(self) -> dict[str, Any]:
+        """As `service.create_mailbox` takes them. raises Invalid"""
+        names = {"local_part": self.local_part.data, "domain_id": self.domain_id.data, "display_name": text_or_none(self.display_name.data)}
+        return checked(MailboxCreate(), {**names, "password": self.secret()})
 
 
 class SettingsForm(FlaskForm):
@@ -45,9 +54,12 @@ class SettingsForm(FlaskForm):
     can_send = BooleanField("Sends mail")
     default_delivery = RadioField(
         "Mail that no route takes",
-        choices=[("deliver", "goes into the inbox"), ("archive_only", "is kept in the archive only")],
+        choices=[SelectChoice("deliver", "goes into the inbox"), SelectChoice("archive_only", "is kept in the archive only")],
     )
-    log_level = RadioField("Route log", choices=[("normal", "routes that matched"), ("verbose", "also routes that did not match")])
+    log_level = RadioField(
+        "Route log",
+        choices=[SelectChoice("normal", "routes that matched"), SelectChoice("verbose", "also routes that did not match")],
+    )
     allow_unauthenticated = BooleanField("Run routes on mail that fails SPF, DKIM and DMARC too")
     archive_enabled = BooleanField("Keep mail in the archive")
     archive_retention_days = whole("Days in the archive", "Empty: for ever.")
@@ -71,15 +83,14 @@ class SettingsForm(FlaskForm):
         """As `service.update_mailbox` takes them, checked by the schema of the API. raises Invalid about the form's fields"""
         given = {name: self[name].data for name in SETTINGS if name in self}
         for name in ("display_name", "note"):
-            given[name] = (given[name] or "").strip() or None
+            given[name] = text_or_none(given[name])
         # Sizes that were not touched stay exact to the byte.
         given["max_message_bytes"] = exact(self.max_message_kb.data, 1024, mailbox.max_message_bytes)
         given["storage_limit_bytes"] = exact(self.storage_mb.data, MEBIBYTE, mailbox.storage_limit_bytes)
-        check_text(given)
         try:
-            return dict(_schema.load(given))
-        except ValidationError as error:
-            raise renamed(Invalid("Some fields need a change.", fields=flatten(error.messages))) from None
+            return checked(MailboxPatch(), given)
+        except Invalid as refused:
+            raise renamed(refused) from None
 
 
 def exact(shown: int | None, unit: int, stored: int | None) -> int | None:

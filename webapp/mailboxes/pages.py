@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 from flask import Blueprint, Flask, request, url_for
+from wtforms.fields import SelectChoice
 
 from webapp.accounts.forms import add_errors
 from webapp.audit import service as audit
@@ -75,15 +76,12 @@ def new_page() -> Any:
     """Create a mailbox; the answer shows its password and how to use it, this once."""
     actor = current_actor()
     form = MailboxForm()
-    form.domain_id.choices = _domains(actor)
+    form.domain_id.choices = [SelectChoice(domain_id, name) for domain_id, name in _domains(actor)]
     if request.method == "GET":
         form.domain_id.data = request.args.get("domain", type=int)
     if form.validate_on_submit():
         try:
-            mailbox, generated = service.create_mailbox(
-                actor, domain_id=form.domain_id.data, local_part=form.local_part.data or "", password=form.secret(),
-                display_name=form.display_name.data,
-            )  # fmt: skip
+            mailbox, generated = service.create_mailbox(actor, **form.values())
             return _shown_once(mailbox, form.secret() or generated, generated is not None, "created")
         except HouseError as refused:
             db.session.rollback()
