@@ -113,8 +113,9 @@ def keep_refusal(error: HouseError) -> None:
     """After the roll-back of a refused request: a 4xx is an answer too (429 is not)."""
     claim: Claim | None = g.pop("idempotency_claim", None)
     if claim is not None and 400 <= error.status < 500 and error.status != 429 and not error.retryable:
+        response = envelope.error_response(error)  # before the other session: its context has no request id
         with fresh_session():
-            claim.store(envelope.error_response(error))
+            claim.store(response)
 
 
 def one_time(*names: str) -> None:
