@@ -1,7 +1,7 @@
 """Mail for tests: the smallest valid thing, every part can be named."""
 
 from email.message import EmailMessage
-from email.utils import format_datetime
+from email.utils import format_datetime, parseaddr
 from typing import Any
 
 from webapp.core.db import db, utcnow
@@ -42,7 +42,7 @@ def make_mail(
     if raw is None:
         parts.setdefault("to", address)
         raw = make_raw(**parts)
-    sender = parts.get("sender", "ines@elsewhere.test")
+    sender = parseaddr(parts.get("sender", "ines@elsewhere.test"))[1]
     values = {"envelope_sender": sender, "envelope_recipients": [parts.get("to", address)], "recipient": address, **(columns or {})}
     message = store.store_message(
         workspace_id=workspace_id or (mailbox.workspace_id if mailbox else 0), mailbox_id=mailbox.id if mailbox else None, direction=direction,

@@ -1,6 +1,5 @@
 """`/mailboxes/{id}/archives`, also spelled `/mailbox/…`: finding, reading and deleting archived mail."""
 
-from types import SimpleNamespace
 from typing import Any
 
 from flask import Flask, Response
@@ -10,7 +9,7 @@ from webapp.core import openapi
 from webapp.core.access import current_actor
 from webapp.core.paging import PageRequest
 from webapp.core.rest import Blueprint, Deleted
-from webapp.messages import downloads, schemas, service
+from webapp.messages import downloads, schemas, service, shown
 
 blp = Blueprint("api_archives", __name__, url_prefix="/api/v1", description="Mail that was received or sent, kept and searchable")
 
@@ -35,7 +34,9 @@ class Archive(MethodView):
     @blp.response(200, schemas.ArchivedMail)
     def get(self, mailbox_id: int, archive_id: int) -> Any:
         """Show a mail with its text, headers, attachments and timeline."""
-        return whole(service.get_message(current_actor(), archive_id, mailbox_id))
+        actor = current_actor()
+        message = service.get_message(actor, archive_id, mailbox_id)
+        return shown.whole(actor, message, service.read_message(actor, message))
 
     @blp.needs("archives:write")
     @blp.response(200, Deleted)
@@ -63,18 +64,6 @@ class AttachmentFile(MethodView):
         """Download one attachment, counted from 1."""
         message = service.get_message(current_actor(), archive_id, mailbox_id)
         return downloads.attachment(service.attachment_of(current_actor(), message, number))
-
-
-def whole(message: Any) -> SimpleNamespace:
-    """Row and parsed mail as one thing for the shape."""
-    actor = current_actor()
-    parsed = service.read_message(actor, message)
-    columns = {column.key: getattr(message, column.key) for column in message.__table__.columns}
-    return SimpleNamespace(
-        **columns, mailbox=service.mailbox_address(message), body=parsed.text, html=parsed.html,
-        headers=[list(header) for header in parsed.headers], why=service.explain(actor, message).sentence,
-        timeline=service.timeline(actor, message),
-    )  # fmt: skip
 
 
 def init_app(app: Flask) -> None:

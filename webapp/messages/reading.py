@@ -41,7 +41,7 @@ def apply_parsed(message: Message, parsed: ParsedMail) -> None:
         {"number": number, **{key: getattr(item, key) for key in ATTACHMENT}} for number, item in enumerate(parsed.attachments, 1)
     ]
     message.has_attachments = any(not item.inline for item in parsed.attachments)
-    message.preview = "" if secret else storable(mime.preview(parsed), 200)
+    message.preview = "" if secret else _readable(mime.preview(parsed))
     message.parse_limited, message.problem = parsed.parse_limited, parsed.problem
     message.state, message.processed_at = "processed", utcnow()
     db.session.flush()
@@ -59,6 +59,11 @@ def apply_parsed(message: Message, parsed: ParsedMail) -> None:
 def listed(people: list[tuple[str, str]]) -> str:
     """`Name <address>, address …`, cut at LONGEST_LIST characters."""
     return storable(", ".join(f"{name} <{address}>" if name else address for name, address in people), LONGEST_LIST)
+
+
+def _readable(text: str) -> str:
+    """A line for lists: what cannot be printed becomes blank."""
+    return storable(" ".join("".join(sign if sign.isprintable() else " " for sign in text).split()), 200)
 
 
 def _bare(value: str) -> str | None:

@@ -2,17 +2,19 @@
 
 from typing import Any
 
+from sqlalchemy import func, select
+
 from webapp.audit import service as audit
 from webapp.audit.service import Target
 from webapp.core import live, lookup, trash
 from webapp.core.actor import Actor
 from webapp.core.db import db, utcnow
 from webapp.core.errors import Conflict, Forbidden, NotFound
-from webapp.core.paging import Page, PageRequest
+from webapp.core.paging import CAP, Page, PageRequest
 from webapp.mail.mime import Attachment, ParsedMail
 from webapp.mailboxes import rows as mailboxes
 from webapp.mailboxes.models import Mailbox
-from webapp.messages import listing, raws, reading
+from webapp.messages import listing, raws, reading, totals
 from webapp.messages.models import Message
 from webapp.messages.timeline import Step, Why, steps, why
 
@@ -26,6 +28,28 @@ def list_archive(actor: Actor, mailbox_id: int | None, filters: dict[str, Any], 
     if mailbox_id is not None:
         mailboxes.get_seen(actor, mailbox_id)
     return listing.page_of(actor, mailbox_id, filters, asked)
+
+
+def count_boxes(actor: Actor, mailbox_id: int | None) -> dict[str, Any]:
+    """How much mail there is, for the chips above the list: `archive` all, `inbox` unread, `sent`; the rest counted up to 1,000.
+
+    Tokens with limits get no numbers (None) for more than one mailbox.
+    """
+    numbers: dict[str, Any] = dict.fromkeys(("archive", "inbox", "sent"))
+    if mailbox_id is not None or (actor.mailbox_ids is None and actor.domain_ids is None):
+        known = totals.read(actor.workspace_id, mailbox_id) if mailbox_id else totals.read_visible(actor.workspace_id)
+        numbers = {"archive": known[""], "inbox": known["unread"], "sent": known["sent"]}
+    narrow: list[Any] = [Message.workspace_id == actor.workspace_id, listing.LIVING]
+    if mailbox_id:
+        narrow.append(Message.mailbox_id == mailbox_id)
+    flags = {"captured": "captured", "quarantined": "quarantined", "test": "is_test"}
+    counts = [
+        select(func.count()).select_from(select(Message.id).where(*narrow, listing.FLAGS[flag]).limit(CAP + 1).subquery()).scalar_subquery()
+        for flag in flags.values()
+    ]
+    for box, number in zip(flags, db.session.execute(select(*counts)).one(), strict=True):
+        numbers[box] = number if number <= CAP else f"{CAP:,}+"
+    return numbers
 
 
 def get_message(
