@@ -14,6 +14,7 @@ from typing import IO
 
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.orm import configure_mappers
 
 import webapp
 from webapp.accounts import links
@@ -63,9 +64,7 @@ def up(settings: Settings, begun: float | None = None) -> None:
             wait_for_redis(redis, redis_part, supervisor)
         prepared = _prepared(supervisor.ask("prepare", lambda: _prepare(app)))
         if prepared is not None:
-            # What is loaded now is shared by all children; without this the collector would touch, and so copy, every page of it.
-            gc.collect()
-            gc.freeze()
+            _load_what_all_need()
             for child in parts.parts_of(app, settings, listener):
                 supervisor.start(child)
             supervisor.after_death = lambda child, pid: _clear_up(supervisor, app, pid)
@@ -122,6 +121,15 @@ def wait_for_redis(redis: EmbeddedRedis, part: Child, supervisor: Supervisor) ->
         if redis.wait(is_running) or supervisor.stopping_since is not None:
             return
     raise NoRedis(f"The embedded Redis ({redis.binary}) does not start: {redis.last_words()}")
+
+
+def _load_what_all_need() -> None:
+    """Whatever is in memory before the fork is there once for all children, and is worked out once."""
+    configure_mappers()
+    migrate.head()
+    # Without this the garbage collector would touch, and so copy, every page of it in every child.
+    gc.collect()
+    gc.freeze()
 
 
 def _prepare(app: Flask) -> bytes:
