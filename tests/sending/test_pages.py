@@ -67,7 +67,7 @@ def test_the_buttons_do_what_they_say_with_a_confirmation_for_cancel(app: Any, a
     live = alice.page.post(f"/queue/{number}/cancel", htmx=True)
     assert live.status_code == 201 and "deliveries-changed" in live.headers["HX-Trigger"] and deliveries()[0].state == "cancelled"
     page = alice.page.get(f"/queue/{number}").text
-    assert "cancelled it" in page and "held it" in page, "the activity"
+    assert "cancelled delivery" in page and "held delivery" in page, "the activity"
     assert alice.page.post(f"/queue/{number}/retry").status_code == 409
 
 
@@ -135,6 +135,7 @@ def test_an_answer_is_prefilled_quotes_the_mail_and_joins_its_thread(alice: Any,
     assert mail.in_reply_to.strip("<>") == "m2@example.org"
     assert b"References: <m0@example.org> <m1@example.org> <m2@example.org>\r\n" in raw.replace(b"\r\n ", b" ")
     assert eve.page.get(f"/mail/new?reply={message.id}").status_code == 404
+    assert f'href="/mail/new?reply={message.id}"' in alice.page.get(f"/mail/{message.id}").text, "the message offers it"
 
 
 def test_the_archived_mail_tells_each_step_of_its_delivery(app: Any, alice: Any, mailbox: Any) -> None:

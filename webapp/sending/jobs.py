@@ -1,7 +1,14 @@
-"""The background door: one drain in the queue `mail`, and the chore that lets mail go once there is a way out."""
+"""The background door: one drain in the queue `mail`, and the chores around it."""
+
+import logging
+
+from flask import Flask
 
 from webapp.core.queue import drain, every
-from webapp.sending import ledger, recover, release, work
+from webapp.sending import ledger, recover, release, retention, work
+from webapp.sending.transports.mx import MX
+
+logger = logging.getLogger("mailroom.sending")
 
 
 def is_due() -> bool:
@@ -19,3 +26,14 @@ def send_due(until: float) -> bool:
 def release_waiting() -> None:
     """What was held for want of a way out goes on."""
     release.release_waiting()
+
+
+@every(3600, "sending.forget")
+def forget_old() -> None:
+    """Finished deliveries are kept for 90 days."""
+    retention.forget_old()
+
+
+def init_app(app: Flask) -> None:
+    if app.config["SETTINGS"].transport == "mx":
+        logger.warning("%s", MX.notice)

@@ -18,7 +18,7 @@ from webapp.core import counters, events, leases, live
 from webapp.core.db import database_now, db, is_sqlite
 from webapp.messages.models import Message
 from webapp.sending import settle
-from webapp.sending.models import Attempt, Delivery, Outgoing
+from webapp.sending.models import STREAMS, Attempt, Delivery, Outgoing
 from webapp.sending.settle import Outcome, Waiting
 
 #: how long a claim holds without being extended; DESIGN promise 2 asks for takeover within 20 s
@@ -36,7 +36,9 @@ def is_due(now: datetime) -> Any:
 
 def has_due() -> bool:
     """Whether a row waits for a worker now."""
-    return db.session.scalar(select(Delivery.id).where(is_due(database_now())).limit(1)) is not None
+    # The index begins with the stream, so naming the streams makes this two short looks into it.
+    query = select(Delivery.id).where(Delivery.stream.in_(STREAMS), is_due(database_now()))
+    return db.session.scalar(query.limit(1)) is not None
 
 
 def has_expired() -> bool:

@@ -27,7 +27,7 @@ class Answer:
 
 def draft_reply(actor: Actor, message_id: int) -> Answer:
     """Begin an answer to a message. raises NotFound when the actor does not see it, Forbidden without the right to read it"""
-    message = messages.get_message(actor, message_id)
+    message = messages.get_message(actor, message_id, scope="messages:read")
     mail = messages.read_message(actor, message)
     in_reply_to, references = thread_of(mail)
     return Answer(

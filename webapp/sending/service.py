@@ -48,10 +48,17 @@ def list_deliveries(actor: Actor, asked: PageRequest, filters: dict[str, Any]) -
     """
     actor.require("deliveries:read")
     query = _filtered(_visible(actor), filters)
-    plain = not any(value not in (None, "") for value in filters.values())
-    unlimited = actor.mailbox_ids is None and actor.domain_ids is None
-    total = counters.read(actor.workspace_id, Delivery.__tablename__) if plain and unlimited else None
-    return keyset(query, asked, keys=[Delivery.id], total=total, scalars=False)
+    return keyset(query, asked, keys=[Delivery.id], total=_known_total(actor, filters), scalars=False)
+
+
+def _known_total(actor: Actor, filters: dict[str, Any]) -> int | None:
+    """The exact number from a counter, where nothing narrows the list but a state; None where it has to be counted."""
+    if actor.mailbox_ids is not None or actor.domain_ids is not None:
+        return None
+    narrowed = {name for name, value in filters.items() if value not in (None, "")}
+    if narrowed == {"state"}:
+        return counters.read(actor.workspace_id, ledger.counter(filters["state"]))
+    return None if narrowed else counters.read(actor.workspace_id, Delivery.__tablename__)
 
 
 def counts(actor: Actor) -> dict[str, int]:

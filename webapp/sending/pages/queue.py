@@ -86,7 +86,7 @@ def _context(delivery_id: int) -> dict[str, Any]:
         "row": row, "why": why(row, now), "steps": service.possible_steps(row), "labels": BUTTONS, "kind_words": KINDS,
         "notice": ways.platform().notice,
         "attempts": [_attempt(attempt) for attempt in reversed(service.attempts_of(delivery_id))],
-        "activity": [_activity(entry) for entry in audit.story_of(actor, "delivery", delivery_id)],
+        "activity": audit.story_of(actor, "delivery", delivery_id), "may_read": actor.may("messages:read"),
         "may_write": actor.may("deliveries:write"), "may_audit": actor.may("audit:read"),
         "answer": {"data": {"id": row.id, "recipient": row.recipient, "state": row.state, "why": why(row, now)}},
     }  # fmt: skip
@@ -101,12 +101,6 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
         "dialogue": "\n".join(attempt.dialogue), "ms": round(attempt.seconds * 1000),
         "error": attempt.text if attempt.outcome != "sent" and not attempt.dialogue else "",
     }  # fmt: skip
-
-
-def _activity(entry: Any) -> dict[str, Any]:
-    said = {"retry": "sent it again", "hold": "held it", "release": "released it", "cancel": "cancelled it"}
-    verb = said.get(entry.action.partition(".")[2], entry.action)
-    return {"at": entry.at, "actor": entry.actor_name, "verb": verb, "state": None if entry.result == "done" else entry.result}
 
 
 @bp.get("/queue/<int:delivery_id>/cancel")
