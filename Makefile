@@ -14,7 +14,7 @@ test: check ## check, then all tests; WITHOUT=postgres,browser,postfix leaves pa
 	@$(PYTEST)
 
 check: .venv/installed-for-dev ## ruff, mypy, import-linter, djlint: seconds
-	@.venv/bin/ruff check --quiet .
+	@.venv/bin/ruff check --quiet --output-format concise .
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/lint-imports --no-cache > .venv/imports.txt || { cat .venv/imports.txt; exit 1; }
 	@.venv/bin/djlint --quiet --lint templates
