@@ -7,12 +7,13 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape, unescape
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import nh3
 from selectolax.lexbor import LexborHTMLParser
 
 from webapp.mail.html_depth import is_too_deep, without_tags
+from webapp.mail.safe_css import safe_style
 
 TAGS = frozenset({
     "a", "abbr", "address", "article", "aside", "b", "bdi", "bdo", "big", "blockquote", "br", "caption", "center", "cite", "code",
@@ -40,21 +41,11 @@ ATTRIBUTES: dict[str, set[str]] = {
     "li": {"value"},
     "time": {"datetime"},
 }
-PROPERTIES = frozenset({
-    "background-color", "border", "border-bottom", "border-bottom-color", "border-bottom-style", "border-bottom-width",
-    "border-collapse", "border-color", "border-left", "border-left-color", "border-left-style", "border-left-width",
-    "border-radius", "border-right", "border-right-color", "border-right-style", "border-right-width", "border-spacing",
-    "border-style", "border-top", "border-top-color", "border-top-style", "border-top-width", "border-width", "clear", "color",
-    "direction", "display", "float", "font", "font-family", "font-size", "font-style", "font-variant", "font-weight", "height",
-    "letter-spacing", "line-height", "list-style-type", "margin", "margin-bottom", "margin-left", "margin-right", "margin-top",
-    "max-height", "max-width", "min-height", "min-width", "opacity", "overflow", "overflow-wrap", "padding", "padding-bottom",
-    "padding-left", "padding-right", "padding-top", "table-layout", "text-align", "text-decoration", "text-indent",
-    "text-transform", "vertical-align", "visibility", "white-space", "width", "word-break", "word-spacing", "word-wrap",
-})  # fmt: skip
-UNSAFE_VALUE = re.compile(r"url\s*\(|image-set|expression|javascript:|@import|[\\<>{}]|/\*|var\s*\(|env\s*\(", re.I)
 DATA_IMAGE = re.compile(r"data:image/(?:png|gif|jpe?g|webp);base64,[A-Za-z0-9+/=\s]+", re.I)
 REMOTE_STYLE = re.compile(r"url\s*\(\s*['\"]?\s*(?:https?:)?//", re.I)
 LONGEST = 4_000_000
+_IMPORT = re.compile(r"@import\s{0,20}['\"]", re.I)
+_BODY = re.compile(r"<body\b([^<>]*)>", re.I)
 BLANK = "data:image/gif;base64,R0lGODlhAQABAAAAACH5BAEKAAEALAAAAAABAAEAAAICTAEAOw=="
 
 
@@ -87,10 +78,11 @@ def safe_html(html: str, *, remote: bool = False, cid_url: Callable[[str], str |
             return value if _link(value) else None
         return value
 
-    text = html[:LONGEST]
+    text = _whole_characters(html[:LONGEST])
     if is_too_deep(text):
         return SafeHtml(escape(unescape(without_tags(text))), 0)
     blocked += _hidden_remote(text)
+    text = _colours_of_body(text)
     clean = nh3.clean(
         text, tags=set(TAGS), clean_content_tags=set(GONE), attributes={tag: set(names) for tag, names in ATTRIBUTES.items()},
         attribute_filter=attribute, strip_comments=True, link_rel="noopener noreferrer nofollow",
@@ -99,11 +91,16 @@ def safe_html(html: str, *, remote: bool = False, cid_url: Callable[[str], str |
     return SafeHtml(clean, blocked)
 
 
+def _whole_characters(text: str) -> str:
+    """Halves of characters, which no parser takes, as question marks."""
+    return text if text.isascii() else text.encode(errors="replace").decode()
+
+
 def _picture(value: str, remote: bool, cid_url: Callable[[str], str | None] | None) -> tuple[str | None, int]:
     address = value.strip()
     lowered = address.lower()
     if lowered.startswith("cid:"):
-        return (cid_url(address[4:]) if cid_url else None), 0
+        return (cid_url(unquote(address[4:])) if cid_url else None), 0
     if lowered.startswith("data:"):
         return (address if DATA_IMAGE.fullmatch(address) else None), 0
     parts = _split(address)
@@ -134,18 +131,19 @@ def _hidden_remote(html: str) -> int:
     count = sum(1 for inside in tags if "//" in inside)
     count += len(re.findall(r"\b(?:background|srcset|poster)\s{0,20}=\s{0,20}['\"]?\s{0,20}(?:https?:)?//", html, re.I))
     styles = re.findall(r"<style\b[^<>]*>([^<]*)", html, re.I)
-    return count + sum(len(REMOTE_STYLE.findall(style)) + style.lower().count("@import") for style in styles)
+    return count + sum(len(REMOTE_STYLE.findall(style)) + len(_IMPORT.findall(style)) for style in styles)
 
 
-def safe_style(value: str) -> str | None:
-    """The declarations of a style attribute that cannot fetch, cover the page or run; None when none is left."""
-    kept = []
-    for declaration in value[:8000].split(";"):
-        name, colon, text = declaration.partition(":")
-        name, text = name.strip().lower(), text.strip()
-        if colon and name in PROPERTIES and text and not UNSAFE_VALUE.search(text):
-            kept.append(f"{name}: {text}")
-    return "; ".join(kept) or None
+def _colours_of_body(html: str) -> str:
+    """The body's colours and font on an element that stays: the body itself is dropped, and light text needs its dark ground."""
+    body = _BODY.search(html)
+    if body is None:
+        return html
+    node = LexborHTMLParser(f"<div{body[1]}>").css_first("div")
+    found = node.attributes if node is not None else {}
+    pairs = [("background-color", found.get("bgcolor")), ("color", found.get("text"))]
+    style = safe_style("; ".join([*(f"{name}: {value}" for name, value in pairs if value), found.get("style") or ""]))
+    return html if style is None else f'{html[: body.start()]}<div style="{escape(style)}">{html[body.end() :]}'
 
 
 # --- text of HTML ----------------------------------------------------------------------------------------
@@ -158,7 +156,7 @@ BLOCKS = frozenset({
 
 def text_of_html(html: str) -> str:
     """The words that a reader sees: block elements make lines, runs of blanks become one; never raises."""
-    html = html[:LONGEST]
+    html = _whole_characters(html[:LONGEST])
     if is_too_deep(html):
         return re.sub(r"\s+", " ", unescape(without_tags(html))).strip()
     tree = LexborHTMLParser(html)
