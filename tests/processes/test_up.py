@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.processes.living import Living, all_gone, can_be_bound, free_ports, is_alive, python
-from tests.servers import wait_until
+from tests.servers import PostgresServer, RedisServer, wait_until
 from webapp.settings import ROOT
 
 
@@ -172,3 +172,16 @@ def test_a_part_alone_joins_the_embedded_redis(house: House) -> None:
     wait_until(lambda: b'mailroom_parts{part="scheduler"} 2' in house.get("/metrics")[1], "the second scheduler")
     alone.kill(signal.SIGTERM)
     assert alone.ends() == 0
+
+
+@pytest.mark.postgres
+def test_it_runs_on_postgres_and_on_a_redis_of_ones_own(house: House, postgres_server: PostgresServer, redis_server: RedisServer) -> None:
+    living = house.up(DATABASE_URL=postgres_server.create("up"), REDIS_URL=redis_server.url(7))
+    assert not (Path(house.environ["MAILROOM_INSTANCE"]) / "mailroom.sqlite").exists()
+    assert "the database of DATABASE_URL" in living.says("Data")
+    os.kill(named(living, "mailroom-worker")[0], signal.SIGKILL)
+    living.says("worker was killed by SIGKILL; it starts again at once.", timeout_s=5)
+    wait_until(house.is_ready, "readiness")
+    living.kill(signal.SIGTERM)
+    assert living.ends() == 0
+    assert "Traceback" not in living.text and "redis" not in [line.split()[0] for line in living.lines if line]
