@@ -8,11 +8,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.core.counters import Counted
 from webapp.core.db import Base, InWorkspace, Secret, Timestamps, Trashable
+from webapp.domains.state_counts import CountedByStatus
 
 LIVING = text("deleted_at IS NULL")
 
 
-class Domain(InWorkspace, Timestamps, Trashable, Counted, Base):
+class Domain(InWorkspace, Timestamps, Trashable, Counted, CountedByStatus, Base):
     """One mail domain. Its name is unique among the living domains of the whole installation: mail for it has one place to go."""
 
     __tablename__ = "domains"
@@ -24,7 +25,7 @@ class Domain(InWorkspace, Timestamps, Trashable, Counted, Base):
     #: ASCII (IDNA), lower case, without a final dot
     name: Mapped[str]
     #: pending_dns until somebody proved that the domain is theirs, then active; suspended by the operator
-    status: Mapped[str] = mapped_column(default="pending_dns")
+    status: Mapped[str] = mapped_column(default="pending_dns", active_history=True)
     #: when it was proven, by DNS or by an owner's word
     verified_at: Mapped[datetime | None] = mapped_column(default=None)
     #: whether an owner vouched for it instead of the DNS

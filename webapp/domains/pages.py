@@ -20,7 +20,7 @@ from webapp.domains.forms import DomainForm, DomainSettingsForm
 from webapp.domains.residents import residents
 
 bp = Blueprint("domains", __name__)
-PER_PAGE = 50
+PER_PAGE = 25
 #: mailboxes that the page of a domain names
 NAMED = 10
 CHIPS = (("", "All", "all"), ("active", "Verified", "active"), ("pending_dns", "Waiting for DNS", "pending_dns"))
@@ -36,8 +36,7 @@ def list_page() -> Any:
     state = asked["state"] if asked["state"] in {key for key, _, _ in CHIPS if key} else None
     number = min(max(1, request.args.get("page", 1, int)), 10_000)
     wanted = PageRequest(number, PER_PAGE, sort_by="name", descending=False)
-    found = service.list_domains(actor, wanted, {"search": asked["q"][:255], "status": state})
-    counts = service.count_states(actor)
+    found, counts = service.list_with_states(actor, wanted, {"search": asked["q"][:255], "status": state})
     chips = [
         {"label": label, "count": counts[count], "url": _list_url(asked, state=key), "current": (state or "") == key}
         for key, label, count in CHIPS

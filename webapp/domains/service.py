@@ -9,7 +9,8 @@ from webapp.core.actor import Actor
 from webapp.core.config import settings
 from webapp.core.db import db, utcnow
 from webapp.core.errors import Conflict, Forbidden, InUse, Invalid, invalid
-from webapp.core.paging import Page, PageRequest, capped_count, paginate
+from webapp.core.paging import Page, PageRequest, paginate
+from webapp.domains import state_counts
 from webapp.domains.models import Domain
 from webapp.domains.residents import residents
 from webapp.domains.rows import find_domain, get_seen, seen, snapshot, target
@@ -19,9 +20,9 @@ from webapp.mail import dkim, dns_records
 from webapp.mail.address import BadAddress, is_valid_domain, normalise
 
 __all__ = [
-    "bring_back", "check_name", "count_states", "create_domain", "delete_domain", "find_domain", "get_domain", "get_for_dns",
-    "get_seen", "list_domains", "purge_domain", "records", "restore_domain", "seen", "snapshot", "target", "update_domain",
-    "verify_domain",
+    "bring_back", "check_name", "create_domain", "delete_domain", "find_domain", "get_domain", "get_for_dns", "get_seen",
+    "list_domains", "list_with_states", "name_domains", "purge_domain", "records", "restore_domain", "seen", "snapshot", "target",
+    "update_domain", "verify_domain",
 ]  # fmt: skip
 
 DKIM_SELECTOR = "mailroom1"
@@ -73,6 +74,11 @@ def _taken(name: str, here: bool) -> Invalid:
 
 def list_domains(actor: Actor, asked: PageRequest, filters: dict[str, Any] | None = None) -> Page[Domain]:
     """Domains, newest first. filters: status, verified (bool), search (part of name or note)"""
+    return list_with_states(actor, asked, filters)[0]
+
+
+def list_with_states(actor: Actor, asked: PageRequest, filters: dict[str, Any] | None = None) -> tuple[Page[Domain], dict[str, int]]:
+    """`list_domains`, and how many living domains the whole workspace has in all and in each state; two queries for both."""
     actor.require("domains:read")
     given = {name: value for name, value in (filters or {}).items() if value not in (None, "")}
     query = seen(actor)
@@ -82,18 +88,19 @@ def list_domains(actor: Actor, asked: PageRequest, filters: dict[str, Any] | Non
         query = query.where(Domain.verified_at.is_not(None) if verified else Domain.verified_at.is_(None))
     if search := given.get("search"):
         query = query.where(Domain.name.icontains(search, autoescape=True) | Domain.note.icontains(search, autoescape=True))
-    whole = not given and actor.domain_ids is None and actor.mailbox_ids is None
-    total = counters.read(actor.workspace_id, "domains") if whole else None
-    return paginate(query, asked, sortable=SORTABLE, default="id", tie=Domain.id, total=total, descending=asked.sort_by is None)
+    names = {"all": "domains", **{state: state_counts.name(Domain, state) for state in ("active", "pending_dns")}}
+    numbers = counters.read_many(actor.workspace_id, list(names.values()))
+    states = {state: numbers[name] for state, name in names.items()}
+    total = states["all"] if not given and actor.domain_ids is None and actor.mailbox_ids is None else None
+    page = paginate(query, asked, sortable=SORTABLE, default="id", tie=Domain.id, total=total, descending=asked.sort_by is None)
+    return page, states
 
 
-def count_states(actor: Actor) -> dict[str, int]:
-    """How many living domains the workspace has in all (exact) and in each state (counted up to 1,000)."""
+def name_domains(actor: Actor, limit: int) -> list[tuple[int, str]]:
+    """(id, name) of the first domains by name, for selects."""
     actor.require("domains:read")
-    found = {"all": counters.read(actor.workspace_id, "domains")}
-    for state in ("pending_dns", "suspended"):
-        found[state] = capped_count(seen(actor).where(Domain.status == state))[0]
-    return {**found, "active": found["all"] - found["pending_dns"] - found["suspended"]}
+    rows = db.session.execute(seen(actor).with_only_columns(Domain.id, Domain.name).order_by(Domain.name).limit(limit))
+    return [(row.id, row.name) for row in rows]
 
 
 def get_domain(actor: Actor, domain_id: int, *, for_update: bool = False) -> Domain:

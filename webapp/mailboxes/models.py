@@ -5,13 +5,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.core.counters import Counted
 from webapp.core.db import Base, InWorkspace, Timestamps, Trashable
+from webapp.domains.state_counts import CountedByStatus
 
 LIVING = text("deleted_at IS NULL")
 MEBIBYTE = 1024 * 1024
 DEFAULT_MESSAGE_BYTES = 10 * MEBIBYTE
 
 
-class Mailbox(InWorkspace, Timestamps, Trashable, Counted, Base):
+class Mailbox(InWorkspace, Timestamps, Trashable, Counted, CountedByStatus, Base):
     """One address under a domain. The address is unique among the living mailboxes of the whole installation."""
 
     __tablename__ = "mailboxes"
@@ -37,7 +38,7 @@ class Mailbox(InWorkspace, Timestamps, Trashable, Counted, Base):
     #: whether it may send mail
     can_send: Mapped[bool] = mapped_column(default=True)
     #: active or paused; a paused one neither takes nor sends mail
-    status: Mapped[str] = mapped_column(default="active")
+    status: Mapped[str] = mapped_column(default="active", active_history=True)
     #: most mails an hour, a day, and altogether; None: no limit
     hourly_limit: Mapped[int | None] = mapped_column(default=None)
     daily_limit: Mapped[int | None] = mapped_column(default=None)

@@ -7,14 +7,15 @@ from sqlalchemy import select, update
 
 from webapp.accounts import passwords
 from webapp.audit import service as audit
-from webapp.core import counters, events, live, trash
+from webapp.core import events, live, trash
 from webapp.core.actor import Actor
 from webapp.core.config import settings
 from webapp.core.db import db, utcnow
 from webapp.core.errors import Conflict, Forbidden, InUse, Invalid, invalid
-from webapp.core.paging import Page, PageRequest, capped_count, paginate
+from webapp.core.paging import Page, PageRequest, paginate
 from webapp.core.secrets import random_password
 from webapp.domains import service as domains
+from webapp.domains import state_counts
 from webapp.domains.models import Domain
 from webapp.domains.taken import unless_taken
 from webapp.mail.address import BadAddress, normalise
@@ -24,9 +25,9 @@ from webapp.mailboxes.models import DEFAULT_MESSAGE_BYTES, Mailbox
 from webapp.mailboxes.rows import SETTINGS, get_seen, seen, snapshot, target
 
 __all__ = [
-    "Resolved", "bring_back", "catches_for", "check_local_part", "check_login", "count_states", "create_mailbox", "delete_mailbox",
-    "find_mailbox", "get_mailbox", "list_mailboxes", "pause_mailbox", "purge_mailbox", "resolve", "restore_mailbox", "resume_mailbox",
-    "seen", "set_password", "update_mailbox",
+    "Resolved", "bring_back", "catches_for", "check_local_part", "check_login", "create_mailbox", "delete_mailbox", "find_mailbox",
+    "get_mailbox", "list_mailboxes", "list_with_states", "pause_mailbox", "purge_mailbox", "resolve", "restore_mailbox",
+    "resume_mailbox", "seen", "set_password", "update_mailbox",
 ]  # fmt: skip
 
 #: letters, digits, _ - and +, single dots between (reference/trekmail.md section 5, and + because plus-tags may have their own mailbox)
@@ -123,6 +124,11 @@ def _check_choices(choices: dict[str, Any]) -> None:
 
 def list_mailboxes(actor: Actor, asked: PageRequest, filters: dict[str, Any] | None = None) -> Page[Mailbox]:
     """Mailboxes, newest first. filters: domain_id, status, can_send, can_receive, search (part of address or display name)"""
+    return list_with_states(actor, asked, filters)[0]
+
+
+def list_with_states(actor: Actor, asked: PageRequest, filters: dict[str, Any] | None = None) -> tuple[Page[Mailbox], dict[str, int]]:
+    """`list_mailboxes`, and how many living mailboxes the whole workspace has: {all, active, paused}; two queries for both."""
     actor.require("mailboxes:read")
     given = {name: value for name, value in (filters or {}).items() if value not in (None, "")}
     query = seen(actor)
@@ -132,18 +138,15 @@ def list_mailboxes(actor: Actor, asked: PageRequest, filters: dict[str, Any] | N
     if search := given.get("search"):
         query = query.where(Mailbox.email.icontains(search, autoescape=True) | Mailbox.display_name.icontains(search, autoescape=True))
     whole = not given and actor.domain_ids is None and actor.mailbox_ids is None
-    total = counters.read(actor.workspace_id, "mailboxes") if whole else None
+    # The exact total is read along with the usage of the rows, below.
+    total = 0 if whole else None
     page = paginate(query, asked, sortable=SORTABLE, default="id", tie=Mailbox.id, total=total, descending=asked.sort_by is None)
-    usage.load(page.items)
-    return page
-
-
-def count_states(actor: Actor) -> dict[str, int]:
-    """How many living mailboxes the workspace has in all (exact), paused (counted up to 1,000) and active (the rest)."""
-    actor.require("mailboxes:read")
-    whole = counters.read(actor.workspace_id, "mailboxes")
-    paused = capped_count(seen(actor).where(Mailbox.status == "paused"))[0]
-    return {"all": whole, "paused": paused, "active": whole - paused}
+    names = {"all": "mailboxes", **{state: state_counts.name(Mailbox, state) for state in ("active", "paused")}}
+    numbers = usage.load(actor.workspace_id, page.items, names.values())
+    states = {state: numbers[name] for state, name in names.items()}
+    if whole:
+        page.total = states["all"]
+    return page, states
 
 
 def get_mailbox(actor: Actor, mailbox_id: int, *, for_update: bool = False) -> Mailbox:
@@ -286,7 +289,9 @@ def purge_mailbox(mailbox: Mailbox) -> None:
 def add_to_count(domain_id: int, by: int) -> None:
     """Keep the domain's number of living mailboxes exact; `updated_at` of the domain stays."""
     values = {"mailbox_count": Domain.mailbox_count + by, "updated_at": Domain.updated_at}
-    db.session.execute(update(Domain).where(Domain.id == domain_id).values(**values))
+    domain = db.session.execute(update(Domain).where(Domain.id == domain_id).values(**values).returning(Domain.workspace_id)).scalar()
+    if domain is not None:
+        live.notify(domain, "domains-changed")
 
 
 def _tell(workspace_id: int) -> None:
