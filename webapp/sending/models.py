@@ -70,7 +70,9 @@ class Delivery(Counted, Leased, Timestamps, Base):
         Index("ix_deliveries_held_by", "held_by", sqlite_where=text("held_by IS NOT NULL"), postgresql_where=text("held_by IS NOT NULL")),
         Index("ix_deliveries_workspace_id_id", "workspace_id", "id"),
         Index("ix_deliveries_workspace_id_state_id", "workspace_id", "state", "id"),
-        Index("ix_deliveries_workspace_id_recipient_id", "workspace_id", "recipient", "id"),
+        # text_pattern_ops lets the index serve the beginning of an address whatever the database's collation.
+        Index("ix_deliveries_workspace_id_recipient_id", "workspace_id", "recipient", "id",
+              postgresql_ops={"recipient": "text_pattern_ops"}),
         Index("ix_deliveries_workspace_id_domain_id", "workspace_id", "domain", "id"),
         Index("ix_deliveries_mailbox_id_id", "mailbox_id", "id"),
     )  # fmt: skip

@@ -105,7 +105,13 @@ def upgrade() -> None:
     op.create_index("ix_deliveries_mailbox_id_id", "deliveries", ["mailbox_id", "id"], unique=False)
     op.create_index("ix_deliveries_workspace_id_domain_id", "deliveries", ["workspace_id", "domain", "id"], unique=False)
     op.create_index("ix_deliveries_workspace_id_id", "deliveries", ["workspace_id", "id"], unique=False)
-    op.create_index("ix_deliveries_workspace_id_recipient_id", "deliveries", ["workspace_id", "recipient", "id"], unique=False)
+    op.create_index(
+        "ix_deliveries_workspace_id_recipient_id",
+        "deliveries",
+        ["workspace_id", "recipient", "id"],
+        unique=False,
+        postgresql_ops={"recipient": "text_pattern_ops"},
+    )
     op.create_index("ix_deliveries_workspace_id_state_id", "deliveries", ["workspace_id", "state", "id"], unique=False)
     op.create_table(
         "attempts",
