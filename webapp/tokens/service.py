@@ -185,8 +185,9 @@ def list_tokens(
     return paginate(query, asked, sortable=names, default="id", tie=ApiToken.id, total=total, descending=True)
 
 
-def get_token(actor: Actor, token_id: int) -> ApiToken:
-    actor.require("tokens:read")
+def get_token(actor: Actor, token_id: int, scope: str = "tokens:read") -> ApiToken:
+    """raises NotFound for tokens of other workspaces, and below admin for those of others"""
+    actor.require(scope)
     query = _visible(actor).where(ApiToken.id == token_id).options(joinedload(ApiToken.user))
     found: ApiToken | None = db.session.scalar(query)
     if found is None:
@@ -226,8 +227,7 @@ def update_token(actor: Actor, token_id: int, changes: dict[str, Any]) -> ApiTok
 
     raises Invalid `token_cannot_widen` for anything that would widen it, InvalidState when it is revoked
     """
-    actor.require("tokens:write")
-    token = get_token(actor, token_id)
+    token = get_token(actor, token_id, "tokens:write")
     if token.revoked_at:
         raise InvalidState("This token is revoked.")
     before = snapshot(token)
@@ -266,8 +266,7 @@ def _narrower(new: list[str] | None, old: list[Any]) -> bool:
 
 def revoke_token(actor: Actor, token_id: int) -> ApiToken:
     """End a token at once; repeating it changes nothing."""
-    actor.require("tokens:write")
-    token = get_token(actor, token_id)
+    token = get_token(actor, token_id, "tokens:write")
     if token.revoked_at is None:
         token.revoked_at = utcnow()
         db.session.flush()

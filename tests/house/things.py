@@ -1,0 +1,64 @@
+"""One of everything that an address can name, owned by one person. A new kind of id is added here once and covered everywhere."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from tests.factories.automation import arrive, make_action, make_route, make_rule
+from tests.factories.mailboxes import make_mailbox
+from tests.factories.sending import deliveries, make_outgoing
+from webapp.accounts.models import LoginSession, Membership
+from webapp.audit.models import AuditEntry
+from webapp.automation.contexts import sign_attachment
+from webapp.automation.models_runs import Run
+from webapp.core.db import Base, begin_writing, db
+from webapp.tokens.models import ApiToken
+
+#: tables and columns that reading may touch: what was seen and used when
+VOLATILE_TABLES = {"audit_entries", "audit_heads", "idempotency_keys", "alembic_version"}
+VOLATILE_COLUMNS = {"last_seen_at", "last_used_at", "last_used_ip", "last_used_client", "lease_until", "lease_owner"}
+
+
+def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> dict[str, Any]:
+    """Parameter name of the route table -> value. `kind` and `row_id` name a mailbox in the trash, `number` an attachment."""
+    mailbox = make_mailbox(person, f"orders@{domain}")
+    trashed = make_mailbox(person, f"old@{domain}")
+    rule, action = make_rule(person), make_action(person)
+    route = make_route(person, mailbox, rules=[rule], actions=[action])
+    message = arrive(mailbox, subject="Invoice 1", files={"a.txt": b"hello"}, html="<p>hello</p>")
+    outgoing = make_outgoing(person, mailbox=mailbox)
+    work_off()
+    data = person.api.post(f"/mailboxes/{mailbox.id}/data", json={"emails": ["ines@elsewhere.test"], "data": {"seen": "yes"}})
+    assert data.status_code == 201, data.json
+    assert person.api.delete(f"/mailboxes/{trashed.id}").status_code == 200
+    begin_writing()
+    found = {
+        "domain_id": mailbox.domain_id, "mailbox_id": mailbox.id, "rule_id": rule.id, "action_id": action.id, "route_id": route.id,
+        "archive_id": message.id, "message_id": message.id, "delivery_id": deliveries(outgoing)[0].id, "data_id": data.json["data"]["id"],
+        "log_id": _first(Run, person), "token_id": _first(ApiToken, person), "entry_id": _first(AuditEntry, person),
+        "workspace_id": person.workspace.id, "member_id": _first(Membership, person), "row_id": trashed.id, "kind": "mailbox",
+        "session_id": db.session.scalar(select(LoginSession.id).where(LoginSession.user_id == person.user.id)),
+        "number": 1, "signed": sign_attachment(message.raw_id, 1, message.id), "view": "headers", "filename": "mailroom.css",
+    }  # fmt: skip
+    found["run_id"] = found["log_id"]
+    db.session.commit()
+    missing = [name for name, value in found.items() if value is None]
+    assert not missing, f"nothing was made for {missing}"
+    return found
+
+
+def _first(model: Any, person: Any) -> Any:
+    return db.session.scalar(select(model.id).where(model.workspace_id == person.workspace.id).order_by(model.id).limit(1))
+
+
+def snapshot(workspace_id: int) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of a workspace, without what reading may touch."""
+    found = {}
+    for name, table in Base.metadata.tables.items():
+        if name in VOLATILE_TABLES or "workspace_id" not in table.c:
+            continue
+        columns = [column for column in table.c if column.name not in VOLATILE_COLUMNS]
+        rows = db.session.execute(select(*columns).where(table.c.workspace_id == workspace_id).order_by(*table.primary_key.columns))
+        found[name] = [tuple(map(str, row)) for row in rows]
+    db.session.commit()
+    return found
