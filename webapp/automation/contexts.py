@@ -86,7 +86,7 @@ def build(
     base = settings().public_url.rstrip("/")
     variables = Variables(
         mail, mailbox=info.mailbox_email, route=info.route_name, receiver=receiver, data=data,
-        archive_url=f"{base}/messages/{info.message_id}" if info.message_id else "",
+        archive_url=f"{base}/mail/{info.message_id}" if info.message_id else "",
     )  # fmt: skip
 
     def attachment_url(number: int) -> str:

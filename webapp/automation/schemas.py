@@ -12,7 +12,6 @@ from webapp.automation.waits import MOST_ATTEMPTS
 from webapp.core.shapes import Choice, Count, DayStart, Id, IdText, Line, Long, Shape
 
 
-
 class ForceQuery(Shape):
     force = fields.Boolean(load_default=False, metadata={"description": "Take it out of the routes that use it"})
 
