@@ -11,8 +11,8 @@ from webapp.messages.models import Message
 
 
 def make_raw(
-    *, sender: str = "ines@elsewhere.test", to: str = "hello@acme.test", subject: str = "Hello", text: str = "Good morning.", html: str | None = None,
-    files: dict[str, bytes] | None = None, headers: dict[str, str] | None = None,
+    *, sender: str = "ines@elsewhere.test", to: str = "hello@acme.test", subject: str = "Hello", text: str = "Good morning.",
+    html: str | None = None, files: dict[str, bytes] | None = None, headers: dict[str, str] | None = None,
 ) -> bytes:  # fmt: skip
     """The source of a mail, with CRLF line ends."""
     mail = EmailMessage()
@@ -31,8 +31,8 @@ def make_raw(
 
 
 def make_mail(
-    mailbox: Mailbox | None, *, raw: bytes | None = None, workspace_id: int | None = None, direction: str = "received", folder: str | None = "INBOX",
-    read: bool = True, columns: dict[str, Any] | None = None, **parts: Any,
+    mailbox: Mailbox | None, *, raw: bytes | None = None, workspace_id: int | None = None, direction: str = "received",
+    folder: str | None = "INBOX", read: bool = True, columns: dict[str, Any] | None = None, **parts: Any,
 ) -> Message:  # fmt: skip
     """One stored message; `read=False` leaves it to the job. Further arguments are those of `make_raw`. Commits.
 
@@ -45,8 +45,8 @@ def make_mail(
     sender = parseaddr(parts.get("sender", "ines@elsewhere.test"))[1]
     values = {"envelope_sender": sender, "envelope_recipients": [parts.get("to", address)], "recipient": address, **(columns or {})}
     message = store.store_message(
-        workspace_id=workspace_id or (mailbox.workspace_id if mailbox else 0), mailbox_id=mailbox.id if mailbox else None, direction=direction,
-        raw=raw, state="received", **values,
+        workspace_id=workspace_id or (mailbox.workspace_id if mailbox else 0), mailbox_id=mailbox.id if mailbox else None,
+        direction=direction, raw=raw, state="received", **values,
     )  # fmt: skip
     if read:
         store.apply_parsed(message, store.parsed_of(message))

@@ -39,7 +39,8 @@ def test_a_mail_is_stored_parsed_filed_and_found(alice: Any, smtp: Any, work_off
     assert store.raw_of(message).endswith(raw) and store.raw_of(message).startswith(b"Received: from ")
     work_off()
     (message,) = messages()
-    assert (message.state, message.subject, message.folder, message.recipient) == ("processed", "Drive kit", "INBOX", "hello+shop@acme.test")
+    assert (message.state, message.subject, message.folder) == ("processed", "Drive kit", "INBOX")
+    assert message.recipient == "hello+shop@acme.test"
     assert message.envelope_sender == "ines@elsewhere.test" and message.has_attachments and message.preview == "twelve pieces"
 
 
@@ -93,7 +94,8 @@ def test_the_catch_all_and_postmaster_get_their_mail(alice: Any, smtp: Any) -> N
     server = smtp(**STRANGERS)
     send(server, "anything@catch.test")
     send(server, "postmaster@acme.test")
-    assert [(message.mailbox_id, message.recipient) for message in messages()] == [(box.id, "anything@catch.test"), (box.id, "postmaster@acme.test")]
+    assert [message.mailbox_id for message in messages()] == [box.id, box.id]
+    assert [message.recipient for message in messages()] == ["anything@catch.test", "postmaster@acme.test"]
 
 
 def test_a_mailbox_that_takes_less_answers_552_and_stores_nothing(alice: Any, smtp: Any) -> None:
@@ -134,7 +136,9 @@ def test_concurrent_sessions_share_commits_and_each_gets_its_own_answer(alice: A
     assert len(messages()) == 16
 
 
-def test_c02_a_store_that_fails_answers_451_and_the_repeat_is_stored_once(alice: Any, smtp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c02_a_store_that_fails_answers_452_and_the_repeat_is_stored_once(
+    alice: Any, smtp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_mailbox(alice, "hello@acme.test")
     server = smtp(**STRANGERS)
     real = service.store.store_message
@@ -153,7 +157,9 @@ def test_c02_a_store_that_fails_answers_451_and_the_repeat_is_stored_once(alice:
     assert len(messages()) == 1
 
 
-def test_c01_the_line_cut_between_commit_and_reply_leaves_exactly_one_message(alice: Any, smtp: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c01_the_line_cut_between_commit_and_reply_leaves_exactly_one_message(
+    alice: Any, smtp: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_mailbox(alice, "hello@acme.test")
     server = smtp(**STRANGERS)
     committed = threading.Event()
@@ -204,7 +210,8 @@ def test_mail_of_a_login_is_archived_sent_delivered_here_and_audited(alice: Any,
     box, other = make_mailbox(alice, "hello@acme.test"), make_mailbox(alice, "other@acme.test")
     with smtp().connect("submission") as client:
         client.login("hello@acme.test", PASSWORD)
-        client.sendmail("hello@acme.test", ["other@acme.test", "far@elsewhere.test"], make_raw(sender="Me <hello@acme.test>", to="other@acme.test"))
+        raw = make_raw(sender="Me <hello@acme.test>", to="other@acme.test")
+        client.sendmail("hello@acme.test", ["other@acme.test", "far@elsewhere.test"], raw)
     work_off()
     found = {(message.mailbox_id, message.direction): message for message in messages()}
     assert set(found) == {(box.id, "sent"), (other.id, "received")}

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.messages import make_mail, make_raw
 from webapp.core.db import db
@@ -68,7 +69,8 @@ def test_documented_filters_in_both_spellings(alice: Any, box: Any) -> None:
         answer = alice.api.get(path + "?" + query)
         assert ids(answer) == [message.id for message in expected], query
         assert answer.json["meta"]["total"] == len(expected), query
-    for query, field in (("date_after=soon", "date_after"), ("direction=up", "direction"), ("nonsense=1", "nonsense"), ("search=after:x", "search")):
+    wrong = {"date_after=soon": "date_after", "direction=up": "direction", "nonsense=1": "nonsense", "search=after:x": "search"}
+    for query, field in wrong.items():
         answer = alice.api.get(path + "?" + query)
         assert answer.status_code == 422 and field in answer.json["error"]["details"], query
 

@@ -10,7 +10,7 @@ from tests.factories.messages import make_mail
 from webapp.core.db import db
 from webapp.core.errors import Invalid
 from webapp.core.paging import PageRequest
-from webapp.messages import listing, scan, service
+from webapp.messages import index, listing, scan, service
 from webapp.messages.language import Term, parse
 from webapp.messages.words import tsvector, words_of
 
@@ -20,8 +20,11 @@ def mails(alice: Any) -> dict[str, Any]:
     """Six mails in one mailbox, by a short name."""
     box = make_mailbox(alice, "books@acme.test")
     return {
-        "invoice": make_mail(box, sender="Kedja AB <faktura@kedja.test>", subject="Faktura 88213", text="Drive kit, twelve pieces.", files={"faktura-88213.pdf": b"%PDF"}),
-        "reply": make_mail(box, sender="Ines Duarte <ines@shop.test>", subject="Re: drive kit", text="When does the kit arrive? Café is open."),
+        "invoice": make_mail(
+            box, sender="Kedja AB <faktura@kedja.test>", subject="Faktura 88213", text="Drive kit, twelve pieces.",
+            files={"faktura-88213.pdf": b"%PDF"},
+        ),
+        "reply": make_mail(box, sender="Ines Duarte <ines@shop.test>", subject="Re: drive kit", text="When does the kit come? Café open."),
         "news": make_mail(box, sender="news@list.test", subject="Kit drive", text="Not the phrase: kit drive"),
         "unicode": make_mail(box, sender="Åsa Öberg <asa@shop.test>", subject="Möte på fredag", text="Vi ses kl 10"),
         "read": make_mail(box, sender="ines@shop.test", subject="Old one", text="something", columns={"seen": True}),
@@ -88,8 +91,6 @@ def test_another_workspace_finds_nothing_of_it(alice: Any, eve: Any, mails: dict
 
 def test_a_changed_or_deleted_message_is_found_by_its_new_words_alone(alice: Any, mails: dict[str, Any]) -> None:
     message = mails["invoice"]
-    from webapp.messages import index
-
     index.put(message, subject="Renamed", sender="", receivers="", files="", body="")
     db.session.commit()
     assert found(alice, mails, "renamed") == {"invoice"}
@@ -105,7 +106,8 @@ def test_pages_by_cursor_hold_every_hit_once_in_both_directions(alice: Any) -> N
     for descending in (True, False):
         seen, cursor = [], None
         while True:
-            page = listing.page_of(alice.actor, box.id, {"search": "needle"}, PageRequest(per_page=5, cursor=cursor, descending=None if cursor else descending))
+            asked = PageRequest(per_page=5, cursor=cursor, descending=None if cursor else descending)
+            page = listing.page_of(alice.actor, box.id, {"search": "needle"}, asked)
             seen += [row.id for row in page.items]
             assert page.total == 23 and not page.total_is_capped
             cursor = page.next_cursor

@@ -17,6 +17,7 @@ from webapp.mailboxes.models import Mailbox
 from webapp.messages import index, language, totals
 from webapp.messages.models import INBOX, Message, MessageText
 from webapp.messages.scan import Scan, among
+from webapp.messages.totals import Overview
 
 #: columns of a row in a list; nothing else is read
 ROW = (
@@ -49,7 +50,9 @@ class Narrowed:
     hopeless: bool = False
 
 
-def page_of(actor: Actor, mailbox_id: int | None, filters: dict[str, Any], asked: PageRequest) -> Page[Any]:
+def page_of(
+    actor: Actor, mailbox_id: int | None, filters: dict[str, Any], asked: PageRequest, overview: Overview | None = None
+) -> Page[Any]:
     """One page of rows (attributes named like ROW), newest first.
 
     mailbox_id  None: all mail of the workspace that the actor may see
@@ -59,7 +62,8 @@ def page_of(actor: Actor, mailbox_id: int | None, filters: dict[str, Any], asked
     """
     if asked.sort_by not in SORTABLE:
         raise invalid("sort_by", "Archives are sorted by created_at.")
-    narrowed = narrow(actor, mailbox_id, {name: value for name, value in filters.items() if value not in (None, "")})
+    given = {name: value for name, value in filters.items() if value not in (None, "")}
+    narrowed = narrow(actor, mailbox_id, given, overview or totals.overview(actor.workspace_id, mailbox_id))
     if narrowed.hopeless:
         return Page([], asked.per_page, asked.page, 0, keyset=True)
     if not narrowed.extra and not narrowed.terms:
@@ -96,8 +100,8 @@ def _total(scan: Scan, found: int, skip: int, position: Any, more: bool, gave_up
     return scan.count(CAP)
 
 
-def narrow(actor: Actor, mailbox_id: int | None, filters: dict[str, Any]) -> Narrowed:
-    """Sort out what was asked for."""
+def narrow(actor: Actor, mailbox_id: int | None, filters: dict[str, Any], overview: Overview) -> Narrowed:
+    """Sort out what was asked for; `overview` is that of the mailbox, or of the workspace."""
     own = _own_mailboxes(actor, mailbox_id)
     if own is not None and len(own) == 1:
         mailbox_id = own[0]
@@ -110,11 +114,11 @@ def narrow(actor: Actor, mailbox_id: int | None, filters: dict[str, Any]) -> Nar
         found.scopes = [f"w{actor.workspace_id}"]
         if own is not None:
             found.extra.append(Message.mailbox_id.in_(own))
-        elif hidden := list(db.session.scalars(_trashed(actor))):
-            found.base.append(or_(Message.mailbox_id.is_(None), Message.mailbox_id.not_in(hidden)))
+        elif overview.hidden:
+            found.base.append(or_(Message.mailbox_id.is_(None), Message.mailbox_id.not_in(overview.hidden)))
     asked = _with_search(found, filters)
-    if own is None or mailbox_id is not None:
-        found.total = None if found.terms else _known_total(actor, mailbox_id, asked)
+    if own is None and not found.terms:
+        found.total = _known_total(overview, asked)
     _add_flags(found, asked, whole=mailbox_id is None)
     found.extra += _row_by_row(asked)
     return found
@@ -130,10 +134,6 @@ def _own_mailboxes(actor: Actor, mailbox_id: int | None) -> list[int] | None:
     if actor.domain_ids is not None:
         query = query.where(Mailbox.domain_id.in_(actor.domain_ids))
     return list(db.session.scalars(query)) or [0]
-
-
-def _trashed(actor: Actor) -> Select[int]:
-    return select(Mailbox.id).where(Mailbox.workspace_id == actor.workspace_id, Mailbox.deleted_at.is_not(None))
 
 
 def _with_search(found: Narrowed, filters: dict[str, Any]) -> dict[str, Any]:
@@ -157,7 +157,7 @@ def _with_search(found: Narrowed, filters: dict[str, Any]) -> dict[str, Any]:
     return asked
 
 
-def _known_total(actor: Actor, mailbox_id: int | None, asked: dict[str, Any]) -> int | None:
+def _known_total(overview: Overview, asked: dict[str, Any]) -> int | None:
     """From the counters, where they count just this."""
     kinds = {
         (): "",
@@ -167,9 +167,7 @@ def _known_total(actor: Actor, mailbox_id: int | None, asked: dict[str, Any]) ->
         (("folder", INBOX), ("seen", False)): "unread",
     }
     kind = kinds.get(tuple(sorted(asked.items(), key=lambda item: item[0])))
-    if kind is None:
-        return None
-    return (totals.read(actor.workspace_id, mailbox_id) if mailbox_id else totals.read_visible(actor.workspace_id))[kind]
+    return None if kind is None else overview.numbers[kind]
 
 
 def _add_flags(found: Narrowed, asked: dict[str, Any], whole: bool) -> None:

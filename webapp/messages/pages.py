@@ -36,14 +36,14 @@ def list_page() -> Any:
     asked = {name: request.args.get(name, "").strip() for name in ("q", "mailbox", "box", "cursor")}
     asked["box"] = asked["box"] if asked["box"] in BOXES else "inbox"
     mailbox_id = int(asked["mailbox"]) if asked["mailbox"].isdecimal() and len(asked["mailbox"]) < 19 else None
-    problem = None
+    problem, overview = None, service.overview_of(actor, mailbox_id)
     try:
         wanted = PageRequest(per_page=PER_PAGE, cursor=asked["cursor"] or None)
-        found = service.list_archive(actor, mailbox_id, {**BOXES[asked["box"]][1], "search": asked["q"]}, wanted)
+        found = service.list_archive(actor, mailbox_id, {**BOXES[asked["box"]][1], "search": asked["q"]}, wanted, overview)
     except Invalid as refused:
         problem = refused
         found = Page([], PER_PAGE, 1, 0, keyset=True)
-    numbers, boxes = service.count_boxes(actor, mailbox_id), shown.offered(actor)
+    numbers, boxes = service.count_boxes(actor, mailbox_id, overview), shown.offered(actor)
     return render(
         "messages/list.html", "messages/_rows.html", status=422 if problem else 200, found=found, asked=asked, problem=problem,
         boxes=[("", "All mailboxes"), *boxes], chips=_chips(asked, numbers), any_mail=numbers["archive"] != 0,

@@ -17,9 +17,12 @@ from webapp.mailboxes.models import Mailbox
 from webapp.messages import listing, raws, reading, totals
 from webapp.messages.models import Message
 from webapp.messages.timeline import Step, Why, steps, why
+from webapp.messages.totals import Overview
 
 
-def list_archive(actor: Actor, mailbox_id: int | None, filters: dict[str, Any], asked: PageRequest) -> Page[Any]:
+def list_archive(
+    actor: Actor, mailbox_id: int | None, filters: dict[str, Any], asked: PageRequest, overview: Overview | None = None
+) -> Page[Any]:
     """Messages of a mailbox, or of all that the actor may see, newest first; filters as in `listing.page_of`.
 
     raises NotFound for a mailbox that the actor does not see
@@ -27,17 +30,23 @@ def list_archive(actor: Actor, mailbox_id: int | None, filters: dict[str, Any], 
     actor.require("archives:read")
     if mailbox_id is not None:
         mailboxes.get_seen(actor, mailbox_id)
-    return listing.page_of(actor, mailbox_id, filters, asked)
+    return listing.page_of(actor, mailbox_id, filters, asked, overview)
 
 
-def count_boxes(actor: Actor, mailbox_id: int | None) -> dict[str, Any]:
+def overview_of(actor: Actor, mailbox_id: int | None) -> Overview:
+    """The numbers that a list and its chips share."""
+    actor.require("archives:read")
+    return totals.overview(actor.workspace_id, mailbox_id)
+
+
+def count_boxes(actor: Actor, mailbox_id: int | None, overview: Overview) -> dict[str, Any]:
     """How much mail there is, for the chips above the list: `archive` all, `inbox` unread, `sent`; the rest counted up to 1,000.
 
     Tokens with limits get no numbers (None) for more than one mailbox.
     """
     numbers: dict[str, Any] = dict.fromkeys(("archive", "inbox", "sent"))
     if mailbox_id is not None or (actor.mailbox_ids is None and actor.domain_ids is None):
-        known = totals.read(actor.workspace_id, mailbox_id) if mailbox_id else totals.read_visible(actor.workspace_id)
+        known = overview.numbers
         numbers = {"archive": known[""], "inbox": known["unread"], "sent": known["sent"]}
     narrow: list[Any] = [Message.workspace_id == actor.workspace_id, listing.LIVING]
     if mailbox_id:

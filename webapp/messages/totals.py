@@ -7,12 +7,14 @@ Changes made through the session are noted by themselves; bulk statements call `
 of the transaction, in the order of the names, so that parallel writers wait for each other only for the length of a commit.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import event, inspect, select
+from sqlalchemy import event, inspect, literal, select
 from sqlalchemy.orm import Session, SessionTransaction
 
 from webapp.core import counters
+from webapp.core.counters import Counter
 from webapp.core.db import db
 from webapp.mailboxes.models import Mailbox
 from webapp.messages.models import INBOX, Message
@@ -51,14 +53,33 @@ def read(workspace_id: int, mailbox_id: int | None = None) -> dict[str, int]:
     return {kind: found[key] + pending.get((workspace_id, key), 0) for key, kind in names.items()}
 
 
-def read_visible(workspace_id: int) -> dict[str, int]:
-    """The numbers of a workspace without the mail of mailboxes that lie in the trash."""
-    whole = read(workspace_id)
-    hidden = select(Mailbox.id).where(Mailbox.workspace_id == workspace_id, Mailbox.deleted_at.is_not(None))
-    for mailbox_id in db.session.scalars(hidden):
-        for kind, number in read(workspace_id, mailbox_id).items():
-            whole[kind] -= number
-    return whole
+@dataclass(frozen=True)
+class Overview:
+    """The numbers of a workspace or of one mailbox, and the mailboxes in the trash, whose mail is not shown meanwhile."""
+
+    numbers: dict[str, int]
+    hidden: tuple[int, ...] = ()
+
+
+def overview(workspace_id: int, mailbox_id: int | None = None) -> Overview:
+    """One query; a second one while mailboxes lie in the trash."""
+    if mailbox_id is not None:
+        return Overview(read(workspace_id, mailbox_id))
+    names = {name(None, kind): kind for kind in KINDS}
+    known = select(Counter.name.label("name"), Counter.number.label("number"))
+    known = known.where(Counter.workspace_id == workspace_id, Counter.name.in_(list(names)))
+    trashed = select(literal("hidden"), Mailbox.id).where(Mailbox.workspace_id == workspace_id, Mailbox.deleted_at.is_not(None))
+    rows = list(db.session.execute(known.union_all(trashed)))
+    numbers = {**dict.fromkeys(KINDS, 0), **{names[row.name]: row.number for row in rows if row.name in names}}
+    for (owner, key), by in db.session.info.get("message_totals", {}).items():
+        if owner == workspace_id and key in names:
+            numbers[names[key]] += by
+    hidden = tuple(row.number for row in rows if row.name == "hidden")
+    if hidden:
+        theirs = {name(mailbox, kind): kind for mailbox in hidden for kind in KINDS}
+        for key, number in counters.read_many(workspace_id, list(theirs)).items():
+            numbers[theirs[key]] -= number
+    return Overview(numbers, hidden)
 
 
 @event.listens_for(Session, "before_flush")
