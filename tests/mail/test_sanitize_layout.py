@@ -14,7 +14,8 @@ NEWSLETTER = """<!DOCTYPE html><html><head><title>Gone</title>
 <div style="display:none;max-height:0;overflow:hidden">Preheader</div>
 <!--[if mso]><table width="600"><tr><td><![endif]-->
 <table role="presentation" align="center" width="600" cellpadding="0" cellspacing="0" border="0" bgcolor="#FFFFFF" class="wrap"
- style="border-collapse:collapse; max-width: 600px !important; background: #ffffff url('https://t.test/2.png') no-repeat; mso-table-lspace:0pt">
+ style="border-collapse:collapse; max-width: 600px !important;
+ background: #ffffff url('https://t.test/2.png') no-repeat; mso-table-lspace:0pt">
 <tr><td colspan="2" valign="top" style="padding:24px 12px;color:rgb(34, 34, 34);border-bottom:1px solid #ccc">
 <h1 id="top">Hello <font color="#cc0000">you</font></h1>
 <p style="font-size:16px;line-height:1.5;text-align:center">Line&nbsp;one<br>line two</p>
