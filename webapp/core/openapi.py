@@ -4,6 +4,7 @@ Each operation declares its own success answers; this module adds, by what the o
 answer (401, 403, 404, 409, 413, 415, 422, 429), the security scheme with the scope, and the headers that every answer carries.
 """
 
+import copy
 from typing import Any
 
 import flask_smorest
@@ -76,7 +77,7 @@ def document() -> dict[str, Any]:
     """The whole document; computed once per process."""
     kept: dict[str, Any] | None = current_app.extensions.get("openapi_document")
     if kept is None:
-        kept = api.spec.to_dict()
+        kept = copy.deepcopy(api.spec.to_dict())  # its parts are shared with the next application of this process
         for path, item in kept["paths"].items():
             shared = item.get("parameters", [])
             for method, operation in item.items():

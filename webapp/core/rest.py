@@ -15,11 +15,14 @@ Order of decorators: route, needs, paged or arguments, response. Both slash form
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import wraps
+from types import NoneType
 from typing import Any
+from urllib.parse import quote, urlencode
 
 import flask_smorest
-from flask import Response, current_app, g, request, url_for
+from flask import Response, current_app, g, request
 from marshmallow import Schema, fields, validate
 
 from webapp.core import body, envelope, idempotency, limits, openapi
@@ -28,10 +31,12 @@ from webapp.core.actor import Actor
 from webapp.core.client import client_ip
 from webapp.core.errors import Unauthenticated, invalid
 from webapp.core.paging import Page, PageRequest
-from webapp.core.shapes import Shape, compile_dump
+from webapp.core.shapes import Shape, compile_dump, compile_dump_many
 from webapp.core.web import SAFE_METHODS
 
 SHORT = validate.Length(max=64)
+#: query strings of a list whose reading is kept: how many, of what length, and the types of their values
+KEPT_QUERIES, KEPT_QUERY, FIXED = 200, 200, (str, int, bool, datetime, NoneType)
 ORDERING = {"createdTime": "created_at", "updatedTime": "updated_at"}
 
 
@@ -105,7 +110,9 @@ class Blueprint(flask_smorest.Blueprint):
 
         top  names of fields that stand beside `data` too (reference/trekmail.md section 1.4)
         """
-        if "content_type" in doc or schema is None:
+        if "content_type" in doc:
+            return super().response(status_code, schema or {"type": "string", "format": "binary"}, **doc)
+        if schema is None:
             return super().response(status_code, schema, **doc)
         instance = schema() if isinstance(schema, type) else schema
         dump = compile_dump(instance)
@@ -130,25 +137,47 @@ class Blueprint(flask_smorest.Blueprint):
     def paged(self, schema: Any, query: type[Schema] | None = None, *, cursor: bool = False) -> Callable[[Any], Any]:
         """A list: the view takes (asked: PageRequest, filters: dict) before its path parameters and answers a `Page`."""
         instance = schema() if isinstance(schema, type) else schema
-        dump = compile_dump(instance)
+        dump = compile_dump_many(instance)
         base = CursorPaging if cursor else Paging
         shape = type(f"{(query or Shape).__name__}Paged{'By' if cursor else ''}", (query, base) if query else (base,), {})
         read = self.arguments(shape(), location="query")
         document = flask_smorest.Blueprint.response(self, 200, _many_schema(instance, cursor))
 
+        known: dict[bytes, dict[str, Any]] = {}
+
         def decorate(view: Any) -> Any:
+            def answer(path: Any, given: dict[str, Any], kwargs: Any) -> Response:
+                asked, filters = _asked(given)
+                page = view(*path, asked, filters, **kwargs)
+                return envelope.json_response(page_body(page, dump(page.items)))
+
             @wraps(view)
             def listed(*args: Any, **kwargs: Any) -> Any:
                 *path, given = args
                 if not isinstance(given, dict):
                     raise TypeError("paged views take their query last")
-                asked, filters = _asked(given)
-                page = view(*path, asked, filters, **kwargs)
-                return envelope.json_response(page_body(page, [dump(item) for item in page.items]))
+                _remember(known, given)
+                return answer(path, given, kwargs)
 
-            return read(document(listed))
+            parsed = read(document(listed))
+
+            @wraps(parsed)
+            def quick(*args: Any, **kwargs: Any) -> Any:
+                given = known.get(request.query_string)
+                return parsed(*args, **kwargs) if given is None else answer(args, dict(given), kwargs)
+
+            return quick
 
         return decorate
+
+
+def _remember(known: dict[bytes, dict[str, Any]], given: dict[str, Any]) -> None:
+    """Most lists are asked for with the same few query strings: what was read from one and cannot change is kept."""
+    if len(request.query_string) > KEPT_QUERY or not all(isinstance(value, FIXED) for value in given.values()):
+        return
+    if len(known) >= KEPT_QUERIES:
+        known.clear()
+    known[request.query_string] = dict(given)
 
 
 def _enter(scope: str | None, kinds: tuple[str, ...]) -> Actor:
@@ -204,10 +233,11 @@ def page_body(page: Page[Any], data: list[Any]) -> dict[str, Any]:
 
 
 def _link(**changes: Any) -> str:
-    arguments = {**request.args.to_dict(flat=False), **changes}
-    arguments = {name: value for name, value in arguments.items() if value is not None}
-    path = url_for(request.endpoint or "", **(request.view_args or {}), **arguments)
-    return str(current_app.config["SETTINGS"].public_url).rstrip("/") + path
+    """This address with other arguments, under the public one."""
+    pairs = [(name, value) for name, value in request.args.items(multi=True) if name not in changes]
+    pairs += [(name, str(value)) for name, value in changes.items() if value is not None]
+    path = quote(request.root_path + request.path, safe="/:@!$&'()*+,;=-._~")
+    return f"{current_app.config['SETTINGS'].public_url.rstrip('/')}{path}{'?' if pairs else ''}{urlencode(pairs)}"
 
 
 class Meta(Shape):
