@@ -149,6 +149,7 @@ def _editor(
     week = route_lists.runs_of_week([route.id]).get(route.id, {}) if route else {}
     return render(
         "automation/edit.html", "automation/_editor.html", status=422 if draft.errors else status, draft=draft, route=route, funnel=funnel,
+        here=url_for(".show_route", route_id=route.id) if route else url_for(".new_route"),
         mailboxes=boxes, email=next((box.email for box in boxes if box.id == draft.mailbox_id), None), others=others,
         fields=FIELDS.values(), rule_types=rule_types.types(), action_types=actions.types(), variables=NAMES,
         existing_rules=_existing(actor, rules.list_rules, {row.rule_id for row in draft.rules}),
