@@ -4,7 +4,7 @@ import orjson
 from marshmallow import fields
 
 from webapp.audit.models import AuditEntry
-from webapp.core.shapes import Choice, DayStart, Id, Line, Shape, Shown
+from webapp.core.shapes import Choice, DayStart, Line, QueryId, Shape, Shown
 
 
 class AuditActor(Shape):
@@ -67,11 +67,11 @@ def read(text: str | None) -> object:
 class AuditQuery(Shape):
     actor = Line(120, metadata={"description": "Part of the actor's name"})
     actor_type = Choice("user", "token", "mailbox", "system")
-    actor_id = Id()
-    token_id = Id()
+    actor_id = QueryId()
+    token_id = QueryId()
     action = Line(80, metadata={"description": "`route.create`, or `route` for all actions on routes"})
     target_type = Line(40)
-    target_id = Id()
+    target_id = QueryId()
     result = Choice("done", "refused")
     ip = Line(64)
     request_id = Line(128)

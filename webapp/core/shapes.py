@@ -1,11 +1,13 @@
 """The ground of every wire shape: a strict schema, fields with bounds, and a fast way from rows to dictionaries."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any
 
 from marshmallow import INCLUDE, RAISE, Schema, ValidationError, fields, validate
+from sqlalchemy import Row
 
 MAX_ID = 2**63 - 1
 
@@ -27,6 +29,14 @@ class Id(fields.Integer):
 
 
 class IdText(fields.Integer):
+    """A row id in a query string, where every value is text."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("validate", validate.Range(min=1, max=MAX_ID))
+        super().__init__(**kwargs)
+
+
+class QueryId(fields.Integer):
     """A row id in a query string, where every value is text."""
 
     def __init__(self, **kwargs: Any) -> None:
@@ -128,26 +138,75 @@ class AnyObject(Schema):
 Dump = Callable[[Any], Any]
 
 
+@dataclass(frozen=True)
+class Step:
+    """How one key is written: from which attribute, by which function (None: as it is), from the value or from the whole object."""
+
+    name: str
+    attribute: str
+    function: Dump | None = None
+    whole: bool = False
+
+
 def compile_dump(schema: Schema) -> Dump:
     """A function that turns one object into the schema's dictionary, several times faster than marshmallow's own dump.
 
     Plain fields are handed on as they are (the JSON writer knows datetimes); Nested, List, Method and Function are followed.
     """
-    plan = [(name, field.attribute or name, _value(field, schema)) for name, field in schema.dump_fields.items()]
-    if len(plan) > 1 and all(value is None for _, _, value in plan):
-        return _plain(tuple(name for name, _, _ in plan), tuple(attribute for _, attribute, _ in plan))
+    steps = _steps(schema)
+    if len(steps) > 1 and all(step.function is None for step in steps):
+        return _plain(tuple(step.name for step in steps), tuple(step.attribute for step in steps))
+    plan = [(step.name, step.attribute, step.function, step.whole) for step in steps]
 
     def dump(obj: Any) -> dict[str, Any]:
         is_dict = isinstance(obj, dict)
         found: dict[str, Any] = {}
-        for name, attribute, value in plan:
-            if value is not None and value.whole:
-                found[name] = value(obj)
+        for name, attribute, function, whole in plan:
+            if whole and function is not None:
+                found[name] = function(obj)
                 continue
             raw = obj.get(attribute, _MISSING) if is_dict else getattr(obj, attribute, _MISSING)
-            if raw is _MISSING:
-                continue
-            found[name] = raw if value is None or raw is None else value(raw)
+            if raw is not _MISSING:
+                found[name] = raw if function is None or raw is None else function(raw)
+        return found
+
+    return dump
+
+
+def compile_dump_many(schema: Schema) -> Callable[[list[Any]], list[Any]]:
+    """The same for a list. Rows of a SELECT of columns are read by position, which costs a tenth of reading them by name."""
+    steps, one = _steps(schema), compile_dump(schema)
+    plans: dict[tuple[str, ...], Dump] = {}
+
+    def dump(items: list[Any]) -> list[Any]:
+        if not items or not all(type(item) is Row for item in items):
+            return [one(item) for item in items]
+        fields_of = items[0]._fields
+        if any(len(item) != len(fields_of) for item in items):
+            return [one(item) for item in items]
+        by_place = plans.get(fields_of)
+        if by_place is None:
+            by_place = plans[fields_of] = _by_place(steps, fields_of)
+        return [by_place(item) for item in items]
+
+    return dump
+
+
+def _by_place(steps: list[Step], names: tuple[str, ...]) -> Dump:
+    """For rows with these columns."""
+    places = {name: place for place, name in enumerate(names)}
+    kept = [step for step in steps if step.whole or step.attribute in places]
+    keys = tuple(step.name for step in kept)
+    special = [(step.name, step.function, step.whole) for step in kept if step.function is not None]
+    get: Any = itemgetter(*[0 if step.whole else places[step.attribute] for step in kept], 0)  # one more, so that it answers a tuple
+
+    def dump(row: Any) -> dict[str, Any]:
+        found = dict(zip(keys, get(row), strict=False))
+        for name, function, whole in special:
+            if whole:
+                found[name] = function(row)
+            elif found[name] is not None:
+                found[name] = function(found[name])
         return found
 
     return dump
@@ -168,28 +227,21 @@ def _plain(names: tuple[str, ...], attributes: tuple[str, ...]) -> Dump:
 _MISSING = object()
 
 
-def _value(field: Any, schema: Schema) -> Any:
-    """How one field is written: None as it is, else a function with a flag whether it takes the whole object."""
+def _steps(schema: Schema) -> list[Step]:
+    return [Step(name, field.attribute or name, *_function(field, schema)) for name, field in schema.dump_fields.items()]
+
+
+def _function(field: Any, schema: Schema) -> tuple[Dump | None, bool]:
+    """How one field is written: (None: as it is, or a function; whether that takes the whole object)."""
     if isinstance(field, fields.Method):
-        method = getattr(schema, field.serialize_method_name)  # type: ignore[arg-type]
-        return _flagged(lambda obj: method(obj), whole=True)
+        return getattr(schema, str(field.serialize_method_name)), True
     if isinstance(field, fields.Function):
-        function = field.serialize_func
-        return _flagged(lambda obj: function(obj), whole=True)  # type: ignore[misc]
+        return field.serialize_func, True
     if isinstance(field, Shown):
-        return _flagged(getattr(schema, field.method), whole=True)
+        return getattr(schema, field.method), True
     if isinstance(field, fields.Nested):
-        dump = compile_dump(field.schema)
-        return _flagged((lambda rows: [dump(row) for row in rows]) if field.many else dump, whole=False)
+        return (compile_dump_many if field.many else compile_dump)(field.schema), False
     if isinstance(field, fields.List):
-        inner = _value(field.inner, schema)
-        return None if inner is None else _flagged(lambda rows: [inner(row) for row in rows], whole=False)
-    return None
-
-
-def _flagged(function: Any, whole: bool) -> Any:
-    def call(value: Any) -> Any:
-        return function(value)
-
-    call.whole = whole  # type: ignore[attr-defined]
-    return call
+        inner, _ = _function(field.inner, schema)
+        return (None if inner is None else lambda values: [inner(value) for value in values]), False
+    return None, False
