@@ -7,11 +7,11 @@ from pathlib import Path
 MESSAGES = """
 INSERT INTO messages (workspace_id, mailbox_id, direction, state, raw_id, envelope_sender, envelope_recipients, recipient, sender,
     sender_name, receivers_text, cc_text, subject, message_id_header, size_bytes, has_attachments, attachments, preview, folder, seen,
-    quarantined, trusted, is_test, parse_limited, deaths, created_at, updated_at, date)
+    quarantined, trusted, is_system, is_test, parse_limited, deaths, created_at, updated_at, date)
 WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :number)
 SELECT 1, 1, 'received', 'processed', :raw, 'person' || (i % 5000) || '@example.test', '["bench@acme.test"]', 'bench@acme.test',
     'person' || (i % 5000) || '@example.test', 'Person ' || (i % 5000), 'bench@acme.test', '', 'Offer ' || i || ' for bicycles',
-    'm' || i || '@example.test', 2048, i % 4 = 0, '[]', 'Dear customer, here is offer number ' || i, 'INBOX', i % 3 > 0, 0, 1, 0, 0, 0,
+    'm' || i || '@example.test', 2048, i % 4 = 0, '[]', 'Dear customer, here is offer number ' || i, 'INBOX', i % 3 > 0, 0, 1, 0, 0, 0, 0,
     datetime('2026-01-01', '+' || i || ' seconds'), datetime('2026-01-01', '+' || i || ' seconds'),
     datetime('2026-01-01', '+' || i || ' seconds')
 FROM n

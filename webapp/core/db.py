@@ -156,7 +156,11 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 @event.listens_for(Engine, "begin")
 def _begin_sqlite(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("BEGIN" if _reading.get() else "BEGIN IMMEDIATE")
+        if _reading.get():  # waits for nobody, so it needs no translation of errors, which costs more than the statement
+            driver: Any = connection.connection.dbapi_connection
+            driver.execute("BEGIN")
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 # --- small helpers ------------------------------------------------------------------------------------

@@ -9,8 +9,9 @@ import secrets
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 from flask.json.provider import JSONProvider
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter
@@ -30,6 +31,8 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
     "frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
+SAFE_HEADERS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin"))
+PAGE_HEADERS = (*SAFE_HEADERS, ("Content-Security-Policy", CONTENT_SECURITY_POLICY), ("X-Frame-Options", "DENY"))
 
 #: called with (error, path) after the roll-back of a refused request; the audit log listens
 refusal_hooks: list[Callable[[HouseError], None]] = []
@@ -51,8 +54,20 @@ class FastJson(JSONProvider):
         return envelope.orjson.loads(s)
 
 
+class PageSessions(SecureCookieSessionInterface):
+    """The cookie is for pages. The API knows tokens alone: it reads none and sets none."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        return self.session_class() if request.path.startswith("/api/") else super().open_session(app, request)
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        if not is_api():
+            super().save_session(app, session, response)
+
+
 class Mailroom(Flask):
     json_provider_class = FastJson
+    session_interface = PageSessions()
 
     def full_dispatch_request(self) -> Response:
         response = super().full_dispatch_request()
@@ -106,16 +121,17 @@ def _refuse_nul() -> None:
 
 
 def _finish(response: Response) -> Response:
-    response.headers["X-Request-Id"] = g.get("request_id", "")
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    if not is_api():
-        response.headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
-        response.headers.setdefault("X-Frame-Options", "DENY")
+    headers = response.headers
+    set_already = {name.lower() for name, _ in headers}
+    wanted = SAFE_HEADERS if is_api() else PAGE_HEADERS
     if response.mimetype in ("text/html", "application/json"):
-        response.headers.setdefault("Cache-Control", "no-store")
+        wanted = (*wanted, ("Cache-Control", "no-store"))
     if is_secure(request):
-        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000")
+        wanted = (*wanted, ("Strict-Transport-Security", "max-age=31536000"))
+    for name, value in wanted:
+        if name.lower() not in set_already:
+            headers.add(name, value)
+    headers.set("X-Request-Id", g.get("request_id", ""))
     limits.add_headers(response)
     return response
 
