@@ -55,9 +55,9 @@ def test_blind_copies_are_recipients_and_stand_nowhere_in_the_mail(alice: Any, m
 def test_attachments_and_headers_of_the_caller_are_sent_along(alice: Any, mailbox: Any) -> None:
     content = base64.b64encode(b"%PDF-1.4 hello").decode()
     file = {"filename": "Rechnung ä.pdf", "content_type": "application/pdf", "content": content}
-    answer = send(alice, mailbox, headers={"X-Order": "17"}, attachments=[file])
+    answer = send(alice, mailbox, headers={"X-Order": "17", "In-Reply-To": "<m1@example.org>"}, attachments=[file])
     mail = parse(store.raw_of(db.session.get_one(Message, answer.json["data"]["archive_id"])))
-    assert mail.header("X-Order") == "17"
+    assert mail.header("X-Order") == "17" and mail.header("In-Reply-To") == "<m1@example.org>"
     [sent] = mail.attachments
     assert (sent.filename, sent.content_type, sent.content) == ("Rechnung ä.pdf", "application/pdf", b"%PDF-1.4 hello")
 
@@ -73,6 +73,7 @@ def test_attachments_and_headers_of_the_caller_are_sent_along(alice: Any, mailbo
         ({"subject": "a\u2029b"}, "subject"),
         ({"headers": {"X-A": "b\nX-C: d"}}, "headers.X-A"),
         ({"headers": {"X-A\r\nX-B": "c"}}, "headers.X-A\r\nX-B"),
+        ({"headers": {"References": "<a@b>\r\nBcc: x@y.test"}}, "headers.References"),
         ({"headers": {"From": "boss@acme.test"}}, "headers.From"),
         ({"reply_to": "x@y.test\nBcc: z@y.test"}, "reply_to"),
         ({"body": None}, "body"),

@@ -88,7 +88,7 @@ def test_c22_killed_with_the_body_on_the_wire_that_row_alone_is_uncertain(app: A
         use_transport(app, sink.url)
         outgoing = make_outgoing(alice, *[f"p{number}@example.org" for number in range(5)])
         with worker(app) as process:
-            assert sink.body_seen.wait(15)
+            assert sink.body_seen.wait(40)
             kill(process)
         silent.set()
         recover.recover()

@@ -52,7 +52,7 @@ def submit(
         message_id = copy.id
     outgoing = Outgoing(
         workspace_id=workspace_id, mailbox_id=mailbox_id, message_id=message_id, raw_id=stored.id, envelope_sender=sender,
-        from_address=from_address, subject=ready.subject, message_id_header=ready.message_id, size_bytes=len(ready.raw), stream=stream,
+        from_address=from_address, subject=ready.subject, message_id_header=ready.message_id, size_bytes=stored.size_bytes, stream=stream,
         kind=kind, source_type=source_type, source_id=source_id, request_id=request_id,
     )  # fmt: skip
     db.session.add(outgoing)

@@ -46,13 +46,14 @@ def send_mail(
         raise invalid("receivers", "Name at least one receiver.")
     if len(everybody) > MOST_RECIPIENTS:
         raise invalid("receivers", f"One mail takes at most {MOST_RECIPIENTS:,} recipients; these are {len(everybody):,}.")
+    thread, headers = _thread(headers or {})
     files = [attachment(index, item) for index, item in enumerate(attachments)]
     if not (body or html or files):
         raise invalid("body", "Write a body, an html part, or attach a file.")
     mail = NewMail(
         sender=mailbox.email, sender_name=mailbox.display_name or "", to=to, cc=copies, reply_to=_one("reply_to", reply_to),
-        subject=_line("subject", subject), text=body, html=html, headers=_headers(headers or {}), attachments=files,
-        in_reply_to=in_reply_to, references=references,
+        subject=_line("subject", subject), text=body, html=html, headers=_headers(headers), attachments=files,
+        in_reply_to=in_reply_to or thread.get("in-reply-to"), references=references or thread.get("references"),
         message_id=new_message_id(settings().hostname), date=outside().clock.now(),
     )  # fmt: skip
     raw = _built(mail)
@@ -106,11 +107,22 @@ def _one(field: str, text: str | None) -> str | None:
     return _address(field, text) if text else None
 
 
-def _line(field: str, text: str) -> str:
+def _line(field: str, text: str, what: str = "The subject") -> str:
     try:
-        return clean_header(text, "The subject")
+        return clean_header(text, what)
     except ValueError as error:
         raise invalid(field, str(error)) from None
+
+
+def _thread(headers: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
+    """The two headers by which a caller joins a thread, and all the others. raises Invalid"""
+    found, others = {}, {}
+    for name, value in headers.items():
+        if name.lower() in ("in-reply-to", "references"):
+            found[name.lower()] = _line(f"headers.{name}", value, f"The header {name}")
+        else:
+            others[name] = value
+    return found, others
 
 
 def _headers(headers: Mapping[str, str]) -> list[tuple[str, str]]:

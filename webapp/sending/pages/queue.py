@@ -111,7 +111,8 @@ def ask_cancel(delivery_id: int) -> Response:
     return render(
         "parts/confirm.html", "parts/_confirm.html", title="Cancel delivery?", url=url_for("sending.cancel", delivery_id=row.id),
         text=f"{row.recipient} will not get “{row.subject or 'this mail'}”. Other recipients of the same mail are not touched.",
-        milder="Holding keeps it here until you release it.", button="Cancel delivery", cancel=url_for("sending.show", delivery_id=row.id),
+        milder="" if row.state == "held" else "Holding keeps it here until you release it.", button="Cancel delivery",
+        cancel=url_for("sending.show", delivery_id=row.id),
         keep="Keep it",
     )  # fmt: skip
 
