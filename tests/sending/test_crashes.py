@@ -24,8 +24,12 @@ from webapp.sending.models import Attempt, Delivery
 ROOT = Path(__file__).resolve().parents[2]
 
 
+DRAIN = ("-m", "tests.sending.worker_process")
+RQ_WORKER = ("-c", "from webapp.settings import load_settings; from webapp.worker import work; work(load_settings())")
+
+
 @contextlib.contextmanager
-def worker(app: Any, point: str = "") -> Iterator["subprocess.Popen[str]"]:
+def worker(app: Any, point: str = "", program: tuple[str, ...] = DRAIN) -> Iterator["subprocess.Popen[str]"]:
     """A real worker process on this test's database."""
     settings = app.config["SETTINGS"]
     environment = {
@@ -34,7 +38,7 @@ def worker(app: Any, point: str = "") -> Iterator["subprocess.Popen[str]"]:
         "MAILROOM_SECRET_KEY": settings.secret_keys[0], "MAILROOM_TRANSPORT": settings.transport, "MAILROOM_HOSTNAME": settings.hostname,
     }  # fmt: skip
     db.session.commit()
-    command = [sys.executable, "-m", "tests.sending.worker_process", point]
+    command = [sys.executable, *program, point]
     process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
     try:
         yield process
@@ -251,6 +255,21 @@ def test_1000_recipients_are_one_ring_and_no_job_for_each(app: Any, alice: Any) 
     client = app.extensions["redis"]
     jobs = [queue.Queue(name, connection=client).count for name in queue.QUEUES]
     assert sum(jobs) <= 2, "one bell for sending, one for reading the archive copy"
+
+
+def test_a_real_rq_worker_hears_the_bell_and_sends(app: Any, alice: Any) -> None:
+    with Sink() as sink:
+        use_transport(app, sink.url)
+        with worker(app, program=RQ_WORKER) as process:
+            make_outgoing(alice)
+            assert sink.body_seen.wait(40)
+            limit = time.monotonic() + 10
+            while deliveries()[0].state != "sent" and time.monotonic() < limit:
+                db.session.rollback()
+                time.sleep(0.05)
+            process.terminate()
+            assert process.wait(20) == 0
+        assert sink.recipients == ["ada@example.org"] and deliveries()[0].state == "sent"
 
 
 def test_c27_without_redis_a_submit_still_succeeds_and_the_sweep_finds_it(app: Any, alice: Any, monkeypatch: pytest.MonkeyPatch) -> None:
