@@ -19,6 +19,11 @@ def _with_packages() -> None:
     os.execv(own, [str(own), *sys.argv])  # noqa: S606  # our own interpreter and arguments
 
 
+if sys.platform == "darwin" and "OBJC_DISABLE_INITIALIZE_FORK_SAFETY" not in os.environ:
+    # macOS ends forked children that use its frameworks (name look-ups do) unless it was told this before the process began.
+    os.environ["OBJC_DISABLE_INITIALIZE_FORK_SAFETY"] = "YES"
+    os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606  # our own interpreter and arguments
+
 if sys.version_info < (3, 11):  # noqa: UP036  # an older Python reads this file before anybody checked
     sys.exit("Mailroom needs Python 3.11 or newer.")
 

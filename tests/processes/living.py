@@ -69,11 +69,27 @@ def python(program: str | Path) -> list[str]:
     return [sys.executable, str(program)]
 
 
-def descendants(pid: int) -> list[int]:
-    listing = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    children: dict[int, list[int]] = {}
+def processes() -> dict[int, tuple[int, str]]:
+    """Every process: id -> (id of its parent, state as `ps` writes it). A bare Linux has no `ps`, macOS has no /proc."""
+    found = {}
+    if Path("/proc/self/stat").exists():
+        for file in Path("/proc").glob("[0-9]*/stat"):
+            try:
+                state, parent = file.read_text().rpartition(")")[2].split()[:2]
+            except OSError:
+                continue  # it ended meanwhile
+            found[int(file.parent.name)] = (int(parent), state)
+        return found
+    listing = subprocess.run(["ps", "-eo", "pid=,ppid=,stat="], capture_output=True, text=True, check=True).stdout
     for line in listing.splitlines():
-        child, parent = map(int, line.split())
+        pid, above, state = line.split()
+        found[int(pid)] = (int(above), state)
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    children: dict[int, list[int]] = {}
+    for child, (parent, _) in processes().items():
         children.setdefault(parent, []).append(child)
     found, queue = [], [pid]
     while queue:
@@ -85,8 +101,7 @@ def descendants(pid: int) -> list[int]:
 
 def is_alive(pid: int) -> bool:
     """A process that is gone or only waits to be buried is not alive."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True).stdout.strip()
-    return bool(state) and not state.startswith("Z")
+    return pid in (found := processes()) and not found[pid][1].startswith("Z")
 
 
 def all_gone(pids: list[int]) -> Callable[[], bool]:

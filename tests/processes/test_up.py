@@ -7,6 +7,7 @@ import re
 import signal
 import smtplib
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -50,6 +51,10 @@ class House:
     def is_ready(self) -> bool:
         return self.get("/readyz")[0] == 200
 
+    def takes_mail(self) -> bool:
+        with smtplib.SMTP("127.0.0.1", self.smtp, timeout=10) as line:
+            return line.ehlo()[0] == 250
+
     def ports_are_free(self) -> bool:
         return all(can_be_bound(port) for port in (self.http, self.smtp, self.submission))
 
@@ -75,8 +80,7 @@ def test_the_first_start_says_where_everything_is(house: House) -> None:
     assert str(house.smtp) in living.says("SMTP") and str(house.submission) in living.says("SMTP")
     assert "is captured" in living.says("Mail out")
     assert json.loads(house.get("/readyz")[1])["status"] == "ready"
-    with smtplib.SMTP("127.0.0.1", house.smtp, timeout=10) as line:
-        assert line.ehlo()[0] == 250
+    assert house.takes_mail()
 
 
 def test_the_second_start_is_ready_within_five_seconds(house: House) -> None:
@@ -105,6 +109,7 @@ def test_it_ends_cleanly_on_sigterm_and_leaves_nothing(house: House) -> None:
     assert "Traceback" not in living.text
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="parts are told apart by process names, which only Linux lets one set")
 @pytest.mark.parametrize("part", ["web", "worker", "scheduler", "smtp", "redis"])
 def test_a_killed_part_comes_back(house: House, part: str) -> None:
     living = house.up()
@@ -113,8 +118,8 @@ def test_a_killed_part_comes_back(house: House, part: str) -> None:
     assert victims
     os.kill(min(victims), signal.SIGKILL)
     living.says(f"{part} was killed by SIGKILL; it starts again at once.", timeout_s=5)
-    wait_until(house.is_ready, "readiness")
-    socket.create_connection(("127.0.0.1", house.smtp), timeout=5).close()
+    # Its sign of life may outlive it by a moment, so readiness alone does not show that it is back.
+    wait_until(lambda: house.is_ready() and house.takes_mail(), "readiness")
     assert not is_alive(min(victims))
 
 

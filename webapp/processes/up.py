@@ -63,6 +63,8 @@ def up(settings: Settings, begun: float | None = None) -> None:
         if redis is not None:
             wait_for_redis(redis, redis_part, supervisor)
         prepared = _prepared(supervisor.ask("prepare", lambda: _prepare(app)))
+        if prepared is None and supervisor.stopping_since is None:
+            raise CannotStart("Mailroom could not be prepared: see above.")
         if prepared is not None:
             _load_what_all_need()
             for child in parts.parts_of(app, settings, listener):
@@ -149,7 +151,7 @@ def _prepare(app: Flask) -> bytes:
 
 
 def _prepared(answer: bytes) -> Prepared | None:
-    """None when a stop came first."""
+    """None when a stop came first, or when it failed in a way that nobody expected."""
     if not answer:
         return None
     found = json.loads(answer)
