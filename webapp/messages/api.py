@@ -9,7 +9,7 @@ from webapp.core import openapi
 from webapp.core.access import current_actor
 from webapp.core.paging import PageRequest
 from webapp.core.rest import Blueprint, Deleted
-from webapp.messages import downloads, schemas, service, shown
+from webapp.messages import downloads, quick, schemas, service, shown
 
 blp = Blueprint("api_archives", __name__, url_prefix="/api/v1", description="Mail that was received or sent, kept and searchable")
 
@@ -25,7 +25,9 @@ class Archives(MethodView):
     @blp.paged(schemas.ArchiveSchema, schemas.ArchiveQuery, cursor=True)
     def get(self, asked: PageRequest, filters: dict[str, Any], mailbox_id: int) -> Any:
         """List the mail of a mailbox, newest first."""
-        return service.list_archive(current_actor(), mailbox_id, filters, asked)
+        actor = current_actor()
+        found = None if filters else quick.page_of(actor, mailbox_id, asked)
+        return found or service.list_archive(actor, mailbox_id, filters, asked)
 
 
 @blp.route(*spelled("/<int:archive_id>"))

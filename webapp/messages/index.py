@@ -1,17 +1,18 @@
 """The search index behind one interface: FTS5 on SQLite, a `tsvector` with GIN on PostgreSQL (the tables are in the migration).
 
-    put(message, …)        index or index anew
+    put(message, …)        index or index anew; hide, show: into the trash and back
     Hits(terms, scopes)    the ids that have all terms, newest or oldest first, in pieces as large as the caller needs
 
 The scope (workspace, mailbox) is a word of the index, so a rare mailbox is found as fast as a rare word.
 
-On PostgreSQL a rare word must not be looked for by walking down the ids: up to RARE hits are taken from the index first and sorted here;
-only what is more frequent than that is found by walking, where it turns up soon (PERFORMANCE D).
+A rare word must not be looked for by walking down the ids on PostgreSQL (PERFORMANCE D), and not by comparing it with the long list of its
+scope on SQLite: few hits are taken all at once and sorted here; what is frequent is found by walking, where it turns up soon.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import text
 
 from webapp.core.db import db, is_sqlite
@@ -19,8 +20,8 @@ from webapp.messages.language import Term
 from webapp.messages.models import Message, MessageText
 from webapp.messages.words import FILE_MARK, MOST_CHARS, WEIGHTS, storable, tsvector, words_of
 
-#: hits that are taken from the index at once on PostgreSQL; what has more is found by walking
-RARE = 5000
+#: up to so many hits are taken at once; what has more is found by walking. Past FREQUENT expected hits the walk begins at once
+RARE_FTS5, RARE_TSVECTOR, FREQUENT = 2000, 5000, 50_000
 COLUMNS = "{subject sender receivers files body}"
 
 
@@ -46,61 +47,101 @@ def put(message: Message, **fields: str) -> None:
         )
 
 
+def hide(message: Message) -> None:
+    """Into the trash: its words stay, and are found in no scope any more."""
+    _move(message, scopes_of(message.workspace_id, message.mailbox_id), [])
+
+
+def show(message: Message) -> None:
+    """Out of the trash again."""
+    _move(message, [], scopes_of(message.workspace_id, message.mailbox_id))
+
+
+def _move(message: Message, before: list[str], after: list[str]) -> None:
+    row = db.session.get(MessageText, message.id)
+    if row is None:
+        return
+    row.scope = " ".join(after)
+    db.session.flush()
+    if not is_sqlite():
+        added = tsvector(after, {})
+        values = {"before": [f"@{scope}" for scope in before], "added": added, "id": message.id}
+        db.session.execute(text(TSVECTOR_MOVE), values)
+
+
 class Hits:
-    """The messages that have all terms within all scopes."""
+    """The living messages that have all terms within any of the scopes."""
 
     def __init__(self, terms: Sequence[Term], scopes: Sequence[str]) -> None:
         self.sqlite = is_sqlite()
-        self.query = _fts5(terms, scopes) if self.sqlite else _tsquery(terms, scopes)
-        self._all: list[int] | None = None
+        self.scopes = tuple(scopes)
+        self.words = _fts5(terms) if self.sqlite else ""
+        self.query = f"{self.words} AND (scope : ({' OR '.join(scopes)}))" if self.sqlite else _tsquery(terms, scopes)
         self._looked = False
+        self._some: list[int] = []
+        self._all = False
 
     def take(self, beyond: int | None, number: int, newest: bool = True) -> list[int]:
         """Up to `number` ids beyond an id (None: from the beginning) in the direction asked for."""
-        if self.sqlite:
-            return self._walk_fts5(beyond, number, newest)
-        if not self._looked:
-            self._all, self._looked = self._rare(), True
-        if self._all is not None:
-            ids = self._all if newest else self._all[::-1]
+        self._look()
+        if self._all:
+            ids = self._some if newest else self._some[::-1]
             ids = ids if beyond is None else [one for one in ids if (one < beyond if newest else one > beyond)]
             return ids[:number]
-        return self._walk_tsvector(beyond, number, newest)
+        walk = (FTS5_DOWN if newest else FTS5_UP) if self.sqlite else (TSVECTOR_DOWN if newest else TSVECTOR_UP)
+        edge = (2**63 - 1 if newest else 0) if beyond is None else beyond
+        return self._ids(walk, query=self.query, beyond=edge, most=number)
 
     def count(self, cap: int) -> tuple[int, bool]:
         """How many there are, counted up to `cap`: (number, whether there are more)."""
-        statement = FTS5_COUNT if self.sqlite else TSVECTOR_COUNT
-        if not self.sqlite:
-            db.session.execute(text("SET LOCAL enable_seqscan = off"))
-        number = int(db.session.execute(text(statement), {"query": self.query, "most": cap + 1}).scalar_one())
-        if not self.sqlite:
-            db.session.execute(text("SET LOCAL enable_seqscan = on"))
+        self._look()
+        number = len(self._some)
+        if not self._all and number <= cap:
+            number = len(self.take(None, cap + 1))
         return min(number, cap), number > cap
 
-    def _walk_fts5(self, beyond: int | None, number: int, newest: bool) -> list[int]:
-        statement = FTS5_DOWN if newest else FTS5_UP
-        edge = (2**63 - 1 if newest else 0) if beyond is None else beyond
-        return list(db.session.execute(text(statement), {"query": self.query, "beyond": edge, "most": number}).scalars())
+    def _look(self) -> None:
+        """Take all hits at once if they are few, newest first."""
+        if self._looked:
+            return
+        self._looked = True
+        if self.sqlite:
+            ids = self._ids(FTS5_DOWN, query=self.words, beyond=2**63 - 1, most=RARE_FTS5 + 1)
+            if len(ids) <= RARE_FTS5:
+                self._some, self._all = self._in_scope(ids), True
+        elif self._estimate() <= FREQUENT:
+            db.session.execute(text("SET LOCAL enable_seqscan = off"))
+            ids = self._ids(TSVECTOR_RARE, query=self.query, most=RARE_TSVECTOR + 1)
+            db.session.execute(text("SET LOCAL enable_seqscan = on"))
+            self._some, self._all = sorted(ids, reverse=True), len(ids) <= RARE_TSVECTOR
 
-    def _rare(self) -> list[int] | None:
-        """All ids, newest first, when there are at most RARE; else None."""
-        db.session.execute(text("SET LOCAL enable_seqscan = off"))
-        ids = list(db.session.execute(text(TSVECTOR_RARE), {"query": self.query, "most": RARE + 1}).scalars())
-        db.session.execute(text("SET LOCAL enable_seqscan = on"))
-        return sorted(ids, reverse=True) if len(ids) <= RARE else None
+    def _estimate(self) -> int:
+        """How many rows PostgreSQL expects; from its statistics, without looking."""
+        found = db.session.execute(text(TSVECTOR_ESTIMATE), {"query": self.query}).scalar_one()
+        return int(found[0]["Plan"]["Plan Rows"])
 
-    def _walk_tsvector(self, beyond: int | None, number: int, newest: bool) -> list[int]:
-        statement = TSVECTOR_DOWN if newest else TSVECTOR_UP
-        edge = (2**63 - 1 if newest else 0) if beyond is None else beyond
-        values: dict[str, Any] = {"query": self.query, "beyond": edge, "most": number}
+    def _in_scope(self, ids: list[int]) -> list[int]:
+        """Those of the ids that lie in one of the scopes."""
+        if not ids:
+            return []
+        return self._ids(FTS5_SCOPES, ids=orjson.dumps(ids).decode(), scopes=orjson.dumps(self.scopes).decode())
+
+    def _ids(self, statement: str, **values: Any) -> list[int]:
         return list(db.session.execute(text(statement), values).scalars())
 
 
 FTS5_DOWN = "SELECT rowid FROM message_fts WHERE message_fts MATCH :query AND rowid < :beyond ORDER BY rowid DESC LIMIT :most"
 FTS5_UP = "SELECT rowid FROM message_fts WHERE message_fts MATCH :query AND rowid > :beyond ORDER BY rowid LIMIT :most"
-FTS5_COUNT = "SELECT count(*) FROM (SELECT 1 FROM message_fts WHERE message_fts MATCH :query LIMIT :most)"
+FTS5_SCOPES = """
+    SELECT message_id FROM message_texts WHERE message_id IN (SELECT value FROM json_each(:ids))
+    AND EXISTS (SELECT 1 FROM json_each(:scopes) AS wanted WHERE ' ' || scope || ' ' LIKE '% ' || wanted.value || ' %')
+    ORDER BY message_id DESC
+"""
+TSVECTOR_MOVE = """
+    UPDATE message_texts SET words = ts_delete(words, CAST(:before AS text[])) || CAST(:added AS tsvector) WHERE message_id = :id
+"""
 TSVECTOR_RARE = "SELECT message_id FROM message_texts WHERE words @@ CAST(:query AS tsquery) LIMIT :most"
-TSVECTOR_COUNT = f"SELECT count(*) FROM ({TSVECTOR_RARE}) AS hits"  # noqa: S608  both parts are constants
+TSVECTOR_ESTIMATE = "EXPLAIN (FORMAT JSON) SELECT 1 FROM message_texts WHERE words @@ CAST(:query AS tsquery)"
 TSVECTOR_DOWN = """
     SELECT message_id FROM message_texts WHERE words @@ CAST(:query AS tsquery) AND message_id < :beyond
     ORDER BY message_id DESC LIMIT :most
@@ -111,11 +152,10 @@ TSVECTOR_UP = """
 """
 
 
-def _fts5(terms: Sequence[Term], scopes: Sequence[str]) -> str:
+def _fts5(terms: Sequence[Term]) -> str:
     """Every term is quoted, so nothing that was typed is taken for FTS5's own syntax."""
-    parts = [f'{term.field or COLUMNS} : "{" ".join(term.words)}"{" *" if term.prefix else ""}' for term in terms]
-    inside = " OR ".join(f'"{scope}"' for scope in scopes)
-    return " AND ".join([f"({part})" for part in parts] + [f"(scope : ({inside}))"])
+    parts = [f'({term.field or COLUMNS} : "{" ".join(term.words)}"{" *" if term.prefix else ""})' for term in terms]
+    return " AND ".join(parts)
 
 
 def _tsquery(terms: Sequence[Term], scopes: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from webapp.core import live
 from webapp.core.db import db, utcnow
 from webapp.core.queue import every
 from webapp.mailboxes.models import Mailbox
+from webapp.messages import index
 from webapp.messages.listing import LIVING
 from webapp.messages.models import Message
 from webapp.messages.reading import LIVE_EVENT
@@ -42,6 +43,7 @@ def put_away(mailbox: Mailbox) -> int:
         rows += db.session.scalars(query.where(condition).order_by(Message.id).limit(BATCH - len(rows)))
     for message in rows:
         message.deleted_at = utcnow()
+        index.hide(message)
     if rows:
         live.notify(mailbox.workspace_id, LIVE_EVENT)
     db.session.commit()

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, or_, select, text
 
 from webapp.core.actor import Actor
-from webapp.core.db import db
+from webapp.core.db import db, is_sqlite
 from webapp.core.errors import invalid
 from webapp.core.paging import CAP, DEEPEST_PAGE, Page, PageRequest, keyset, read_cursor, write_cursor
 from webapp.mailboxes.models import Mailbox
@@ -48,6 +48,8 @@ class Narrowed:
     scopes: list[str] = field(default_factory=list)
     total: int | None = None
     hopeless: bool = False
+    #: nothing but words was asked for, so the hits of the search index are the answer
+    plain: bool = False
 
 
 def page_of(
@@ -81,13 +83,13 @@ def _scanned(narrowed: Narrowed, asked: PageRequest) -> Page[Any]:
     if position is None and asked.page > DEEPEST_PAGE:
         raise invalid("page", f"Pages go up to {DEEPEST_PAGE}; go on with the cursor in meta.next_cursor.")
     hits = index.Hits(narrowed.terms, narrowed.scopes) if narrowed.terms else None
-    scan = Scan(narrowed.base, narrowed.extra, hits, newest)
+    scan = Scan(narrowed.base, narrowed.extra, hits, newest, narrowed.plain)
     skip = (asked.page - 1) * asked.per_page if position is None else 0
     ids = scan.take(position[0] if position else None, asked.per_page + 1, skip)
     more, gave_up_at = len(ids) > asked.per_page, scan.gave_up_at
     ids = ids[: asked.per_page]
     order = Message.id.desc() if newest else Message.id.asc()
-    rows = list(db.session.execute(rows_where(among(ids)).order_by(order))) if ids else []
+    rows = list(db.session.execute(rows_where(among(ids), LIVING).order_by(order))) if ids else []
     total, capped = (narrowed.total, False) if narrowed.total is not None else _total(scan, len(ids), skip, position, more, gave_up_at)
     goes_on = ids[-1] if more else gave_up_at
     cursor = write_cursor([goes_on], newest) if goes_on is not None else None
@@ -121,6 +123,7 @@ def narrow(actor: Actor, mailbox_id: int | None, filters: dict[str, Any], overvi
         found.total = _known_total(overview, asked)
     _add_flags(found, asked, whole=mailbox_id is None)
     found.extra += _row_by_row(asked)
+    found.plain = not asked and own is None and not (overview.hidden and mailbox_id is None)
     return found
 
 
@@ -211,4 +214,6 @@ def _row_by_row(asked: dict[str, Any]) -> list[ColumnElement[bool]]:
 def _part(column: Any, value: str) -> ColumnElement[bool]:
     """Somewhere in it, any case, nothing in it special. The databases fold the case of ASCII alone; other letters are asked for in each."""
     spellings = {value} if value.isascii() else {value, value.lower(), value.upper(), value.title()}
-    return and_(column.is_not(None), or_(*[column.icontains(spelling, autoescape=True) for spelling in sorted(spellings)]))
+    # SQLite's LIKE folds by itself, and faster than over lower()
+    has = column.contains if is_sqlite() else column.icontains
+    return and_(column.is_not(None), or_(*[has(spelling, autoescape=True) for spelling in sorted(spellings)]))

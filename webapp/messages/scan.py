@@ -18,7 +18,7 @@ from webapp.messages.index import Hits
 from webapp.messages.models import Message
 
 #: rows that one page may look at, and that counting looks at
-MOST_LOOKED, MOST_COUNTED = 200_000, 50_000
+MOST_LOOKED, MOST_COUNTED = 100_000, 20_000
 FIRST_WINDOW, WINDOW = 2_000, 20_000
 FIRST_HITS, MOST_HITS = 32, 4_000
 CHUNK = 256
@@ -37,6 +37,8 @@ class Scan:
     extra: list[ColumnElement[bool]] = field(default_factory=list)
     hits: Hits | None = None
     newest: bool = True
+    #: whether the hits need no check, because nothing but their terms was asked for
+    plain: bool = False
     #: where the last walk gave up; None: it came to the end
     gave_up_at: int | None = None
 
@@ -46,10 +48,15 @@ class Scan:
         return self._from_hits(self.hits, beyond, most_looked) if self.hits else self._from_walk(beyond, most_looked)
 
     def take(self, beyond: int | None, number: int, skip: int = 0) -> list[int]:
+        if self.hits and self.plain:
+            self.gave_up_at = None
+            return self.hits.take(beyond, skip + number, self.newest)[skip:]
         return list(islice(self.ids(beyond), skip, skip + number))
 
     def count(self, cap: int) -> tuple[int, bool]:
         """(number, whether there may be more), from the beginning of the list."""
+        if self.hits and self.plain:
+            return self.hits.count(cap)
         found = sum(1 for _ in islice(self.ids(None, MOST_COUNTED), cap + 1))
         return min(found, cap), found > cap or self.gave_up_at is not None
 

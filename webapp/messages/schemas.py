@@ -1,6 +1,7 @@
 """Shapes of archived mail on the wire (reference/mailtrigger.md sections 2.7 and 3.4)."""
 
 from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate
@@ -10,6 +11,8 @@ from webapp.mail.address import parse_address_list
 from webapp.messages.models import DIRECTIONS, STATES
 
 LANGUAGE = 'Words anywhere, "a phrase", beginn*, from:, to:, subject:, file:, has:attachment, is:unread, before: or after:2026-09-01'
+#: longest list of addresses that is remembered, in characters
+MOST_KEPT = 300
 #: documented spellings beside ours
 SPELLINGS = {
     "hasAttachments": "has_attachments", "isTest": "is_test", "createdTime_after": "created_after", "createdTime_before": "created_before",
@@ -139,4 +142,12 @@ class ArchivedMail(ArchiveSchema):
 
 def addresses(text: str) -> list[str]:
     """The addresses of a list as `messages` keeps it."""
-    return [address for _, address in parse_address_list(text)] if text else []
+    return list(_short(text) if len(text) <= MOST_KEPT else _addresses(text)) if text else []
+
+
+def _addresses(text: str) -> tuple[str, ...]:
+    return tuple(address for _, address in parse_address_list(text))
+
+
+#: most mail goes to few lists of receivers, and a page of mail reads each of them 25 times
+_short = lru_cache(2000)(_addresses)

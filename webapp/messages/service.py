@@ -14,7 +14,7 @@ from webapp.core.paging import CAP, Page, PageRequest
 from webapp.mail.mime import Attachment, ParsedMail
 from webapp.mailboxes import rows as mailboxes
 from webapp.mailboxes.models import Mailbox
-from webapp.messages import listing, raws, reading, totals
+from webapp.messages import index, listing, raws, reading, totals
 from webapp.messages.models import Message
 from webapp.messages.timeline import Step, Why, steps, why
 from webapp.messages.totals import Overview
@@ -152,7 +152,7 @@ def delete_message(actor: Actor, message_id: int, mailbox_id: int | None = None)
     """To the trash; it comes back for 30 days."""
     message = get_message(actor, message_id, mailbox_id, scope="archives:write", for_update=True)
     message.deleted_at = utcnow()
-    db.session.flush()
+    index.hide(message)
     audit.record(actor, "message.delete", target(message), before=snapshot(message), after={"deleted_at": message.deleted_at})
     live.notify(message.workspace_id, reading.LIVE_EVENT)
     return message
@@ -162,7 +162,7 @@ def restore_message(actor: Actor, message_id: int) -> Message:
     """Out of the trash again. raises NotFound, Conflict when its mailbox is deleted"""
     actor.require("archives:write")
     _, message = trash.find_trashed(actor, "message", message_id)
-    _restore(actor, message)
+    _check_place(message)
     if not _sees(actor, message):
         raise NotFound(f"There is no message with the id {message_id} in the trash.")
     trash.restore(actor, "message", message_id)
@@ -186,6 +186,11 @@ def _lost_mailbox() -> Conflict:
 
 def _restore(actor: Actor, message: Message) -> None:
     """Called by the trash before the row comes back."""
+    _check_place(message)
+    index.show(message)
+
+
+def _check_place(message: Message) -> None:
     if message.mailbox_id is not None:
         mailbox = db.session.get(Mailbox, message.mailbox_id)
         if mailbox is None or mailbox.deleted_at is not None:
