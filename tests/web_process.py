@@ -20,6 +20,9 @@ from typing import Any, Self
 from werkzeug.serving import make_server
 
 from tests.servers import wait_until
+from webapp import create_app
+from webapp.core import idempotency
+from webapp.settings import load_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -29,11 +32,20 @@ class WebProcess:
         settings = app.config["SETTINGS"]
         folder = Path(tempfile.mkdtemp(prefix="mr-web-"))
         self.port_file, self.hung = folder / "port", folder / "hung"
+        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self.environment = {
-            **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])), "MAILROOM_INSTANCE": str(settings.instance), "DATABASE_URL": settings.database_url,
-            "REDIS_URL": settings.redis_url, "MAILROOM_RATE_LIMITS": "off", "MAILROOM_SECRET_KEY": ",".join(settings.secret_keys),
-            "MAILROOM_HOSTNAME": settings.hostname, "WEB_PORT_FILE": str(self.port_file), "WEB_HANG": str(self.hung) if hang else "", **environment,
-        }  # fmt: skip
+            **os.environ,
+            "PYTHONPATH": path,
+            "MAILROOM_INSTANCE": str(settings.instance),
+            "DATABASE_URL": settings.database_url,
+            "REDIS_URL": settings.redis_url,
+            "MAILROOM_RATE_LIMITS": "off",
+            "MAILROOM_SECRET_KEY": ",".join(settings.secret_keys),
+            "MAILROOM_HOSTNAME": settings.hostname,
+            "WEB_PORT_FILE": str(self.port_file),
+            "WEB_HANG": str(self.hung) if hang else "",
+            **environment,
+        }
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen([sys.executable, "-m", "tests.web_process"], cwd=ROOT, env=self.environment)
@@ -70,10 +82,6 @@ class WebProcess:
 
 
 def main() -> None:
-    from webapp import create_app
-    from webapp.core import idempotency
-    from webapp.settings import load_settings
-
     app = create_app(load_settings())
     if os.environ["WEB_HANG"]:
         store = idempotency.Claim.store

@@ -119,9 +119,8 @@ def smuggle(actor: Actor) -> int:
 def smuggle_into_the_middle(actor: Actor) -> int:
     """A forged entry takes the place of a true one, the rest moves up by one position."""
     victim = entry_at(actor, 7).id
-    rows = db.session.execute(
-        select(AuditEntry.id, AuditEntry.position).where(AuditEntry.workspace_id == actor.workspace_id, AuditEntry.id >= victim).order_by(AuditEntry.id.desc())
-    ).all()  # fmt: skip
+    later = select(AuditEntry.id, AuditEntry.position).where(AuditEntry.workspace_id == actor.workspace_id, AuditEntry.id >= victim)
+    rows = db.session.execute(later.order_by(AuditEntry.id.desc())).all()
     for row in rows:
         db.session.execute(update(AuditEntry).where(AuditEntry.id == row.id).values(position=row.position + 1))
     return int(victim)

@@ -105,8 +105,11 @@ def garbage(text: bytes) -> str:
 
 @pytest.mark.parametrize(
     "cursor",
-    ["x", "%20", "=", garbage(b"[]"), garbage(b"[true]"), garbage(b'[true,"1"]'), garbage(b"[true,1,2]"), garbage(b"[1,1]"), garbage(b"[true,1.5]"),
-     garbage(b"[true,null]"), garbage(b"[true,99999999999999999999]"), garbage(b"[true,true]"), garbage(b"{}"), "x" * 513],
+    [
+        "x", "%20", "=", garbage(b"[]"), garbage(b"[true]"), garbage(b'[true,"1"]'), garbage(b"[true,1,2]"), garbage(b"[1,1]"),
+        garbage(b"[true,1.5]"), garbage(b"[true,null]"), garbage(b"[true,99999999999999999999]"), garbage(b"[true,true]"), garbage(b"{}"),
+        "x" * 513,
+    ],
 )  # fmt: skip
 def test_a_cursor_that_is_not_ours_is_422(alice: Any, cursor: str) -> None:
     answer = alice.api.get(f"/audit-events?cursor={cursor}")

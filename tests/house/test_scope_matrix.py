@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.factories.mailboxes import make_mailbox
 from tests.house.routes import api_operations
 from webapp.core import scopes
 from webapp.core.db import db
@@ -17,10 +18,9 @@ SECOND_SCOPE = {
 
 
 def client(person: Any, kind: str, granted: list[str]) -> Any:
-    """A token of `person`; message tokens are bound to a mailbox that need not exist for these tests."""
-    _, value = tokens.create_token(
-        person.actor, name=f"{kind} {len(granted)}", kind=kind, scopes=granted, mailbox_id=1 if kind == "message" else None
-    )
+    """A token of `person`; a message token is bound to a mailbox of its own."""
+    mailbox_id = make_mailbox(person).id if kind == "message" else None
+    _, value = tokens.create_token(person.actor, name=f"{kind} {len(granted)}", kind=kind, scopes=granted, mailbox_id=mailbox_id)
     db.session.commit()
     return type(person.api)(person.api.app, value)
 

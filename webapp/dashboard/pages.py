@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import Blueprint, Flask, g, redirect, url_for
+from flask import Blueprint, Flask, current_app, g, redirect, url_for
 
 from webapp.accounts import frame
 from webapp.accounts import service as accounts
@@ -21,7 +21,15 @@ def home() -> Any:
     if actor is None:
         return redirect(url_for("accounts.login" if accounts.has_owner() else "accounts.setup"), 303)
     g.actor = actor
-    return render("dashboard/home.html", "dashboard/_live.html", home=service.look(actor), captured=frame.way_out() == "capture")
+    home = service.look(actor)
+    for figure in home.figures:
+        figure["url"] = address(figure["goes"])
+    return render("dashboard/home.html", "dashboard/_live.html", home=home, captured=frame.way_out() == "capture", address=address)
+
+
+def address(endpoint: str) -> str | None:
+    """Where a button or number leads; None for a page that is not there, so that nothing leads nowhere."""
+    return url_for(endpoint) if endpoint in current_app.view_functions else None
 
 
 def init_app(app: Flask) -> None:

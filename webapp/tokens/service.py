@@ -18,6 +18,7 @@ from webapp.core.lookup import mine
 from webapp.core.paging import Page, PageRequest, paginate
 from webapp.tokens import format as form
 from webapp.tokens.models import ApiToken
+from webapp.tokens.reach import reach
 
 LIFE = {"ops": timedelta(days=90), "message": timedelta(days=90), "workspace": timedelta(hours=4)}
 MESSAGE_SCOPES = frozenset({"messages:read", "messages:write", "messages:send"})
@@ -50,6 +51,9 @@ def create_token(
         raise invalid("mailbox_id", "A message token needs the mailbox that it opens.")
     if kind != "message" and mailbox_id is not None:
         raise invalid("mailbox_id", "Only a message token is bound to one mailbox; use mailbox_ids for a limit.")
+    _check_reach(
+        actor, domain_ids, [mailbox_id] if mailbox_id is not None else mailbox_ids, "mailbox_ids" if mailbox_id is None else "mailbox_id"
+    )
     value = form.make(kind)
     token = ApiToken(
         workspace_id=actor.workspace_id, user_id=actor.user_id, name=name.strip(), kind=kind, public_id=form.public_id(value),
@@ -86,6 +90,15 @@ def check_networks(texts: list[str] | None) -> list[str] | None:
         return [str(ip_network(text.strip(), strict=False)) for text in texts]
     except ValueError:
         raise invalid("allowed_ips", "Write addresses or networks, as in 192.0.2.7 or 192.0.2.0/24.") from None
+
+
+def _check_reach(actor: Actor, domain_ids: list[int] | None, mailbox_ids: list[int] | None, field: str) -> None:
+    """raises Invalid about ids of domains and mailboxes that this workspace does not have"""
+    for name, ids, names in (("domain_ids", domain_ids, reach.domains), (field, mailbox_ids, reach.mailboxes)):
+        if ids:
+            missing = sorted(set(ids) - {number for number, _ in names(actor, list(ids))})
+            if missing:
+                raise invalid(name, f"There is no such one here: {', '.join(map(str, missing[:10]))}.")
 
 
 def _within(own: frozenset[int] | None, wanted: list[int] | None, field: str) -> list[int] | None:

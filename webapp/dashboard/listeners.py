@@ -1,0 +1,26 @@
+"""What the lowest features cannot know by themselves: the names of domains and mailboxes that a token may be limited to."""
+
+from flask import Flask
+
+from webapp.core.actor import Actor
+from webapp.core.db import db
+from webapp.core.lookup import mine
+from webapp.domains.models import Domain
+from webapp.mailboxes.models import Mailbox
+from webapp.tokens.reach import reach
+
+MOST = 200
+
+
+def _domains(actor: Actor, ids: list[int] | None) -> list[tuple[int, str]]:
+    query = mine(actor, Domain).with_only_columns(Domain.id, Domain.name).order_by(Domain.name)
+    return [(row.id, row.name) for row in db.session.execute(query.where(Domain.id.in_(ids)) if ids is not None else query.limit(MOST))]
+
+
+def _mailboxes(actor: Actor, ids: list[int] | None) -> list[tuple[int, str]]:
+    query = mine(actor, Mailbox).with_only_columns(Mailbox.id, Mailbox.email).order_by(Mailbox.email)
+    return [(row.id, row.email) for row in db.session.execute(query.where(Mailbox.id.in_(ids)) if ids is not None else query.limit(MOST))]
+
+
+def init_app(app: Flask) -> None:
+    reach.domains, reach.mailboxes = _domains, _mailboxes

@@ -1,0 +1,126 @@
+"""The first steps of a workspace, each with its real state: what is done, what waits, what is next."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+
+from webapp.automation.models import Route
+from webapp.core import counters
+from webapp.core.actor import Actor
+from webapp.core.config import settings
+from webapp.core.db import db
+from webapp.core.lookup import mine
+from webapp.domains.models import Domain
+from webapp.mailboxes.models import Mailbox
+from webapp.messages.models import Message
+from webapp.sending.models import Delivery, Outgoing
+from webapp.tokens.models import ApiToken
+
+
+@dataclass
+class Step:
+    """One line of the checklist. state: done, next (under way) or todo; `goes` is the endpoint of its button."""
+
+    title: str
+    text: str
+    state: str
+    at: datetime | None = None
+    goes: str = ""
+    button: str = ""
+    scope: str = ""
+
+
+def look(actor: Actor) -> list[Step]:
+    """The checklist, in the order in which the steps make sense."""
+    mailbox = _newest(actor, Mailbox)
+    return [_domain(actor), _mailbox(mailbox), _receive(actor, mailbox), _route(actor), _send(actor), _token(actor)]
+
+
+def _newest(actor: Actor, model: Any) -> Any:
+    return db.session.scalar(mine(actor, model).order_by(model.id.desc()).limit(1))
+
+
+def _domain(actor: Actor) -> Step:
+    step = Step(
+        "Add a domain", "Mail for it comes here once its records say so", "todo", None, "domains.new_page", "Add domain", "domains:create"
+    )
+    proven = db.session.scalar(mine(actor, Domain).where(Domain.status == "active").order_by(Domain.id.desc()).limit(1))
+    if proven is not None:
+        step.state, step.at, step.text = "done", proven.verified_at or proven.created_at, f"{proven.name} is verified"
+    elif (waiting := _newest(actor, Domain)) is not None:
+        step.state, step.text = "next", f"{waiting.name} waits for its TXT record; mail from this machine works already"
+        step.goes, step.button, step.scope = "domains.list_page", "Show records", "domains:read"
+    return step
+
+
+def _mailbox(mailbox: Mailbox | None) -> Step:
+    step = Step("Add a mailbox", "An address that takes mail", "todo", None, "mailboxes.new_page", "Add mailbox", "mailboxes:create")
+    if mailbox is not None:
+        step.state, step.at, step.text = "done", mailbox.created_at, f"{mailbox.email} takes mail"
+    return step
+
+
+def _receive(actor: Actor, mailbox: Mailbox | None) -> Step:
+    known = settings()
+    where = f"SMTP at {known.smtp_host}:{known.smtp_port}"
+    text = f"Send one to {mailbox.email}, {where}" if mailbox else "Needs a mailbox first"
+    step = Step("Receive a mail", text, "next" if mailbox else "todo")
+    total = counters.read(actor.workspace_id, "messages:received")
+    if total:
+        step.state, step.text = "done", f"{total:,} received"
+        if (message := _newest_received(actor)) is not None:
+            step.at, step.text = message.created_at, f"“{(message.subject or 'No subject')[:60]}” reached {message.recipient}"
+    return step
+
+
+def _newest_received(actor: Actor) -> Any:
+    """Looked for among the newest messages only: behind a million sent ones the search would be long."""
+    newest = mine(actor, Message).with_only_columns(Message.id).order_by(Message.id.desc()).limit(500)
+    columns = select(Message.created_at, Message.subject, Message.recipient).where(Message.id.in_(newest.scalar_subquery()))
+    return db.session.execute(columns.where(Message.direction == "received").order_by(Message.id.desc()).limit(1)).first()
+
+
+def _route(actor: Actor) -> Step:
+    step = Step(
+        "Make a route", "What a mail that arrives should set off", "todo", None, "automation.new_route", "Create route", "routes:write"
+    )
+    route = _newest(actor, Route)
+    if route is not None:
+        step.state, step.at, step.text = "done", route.created_at, f"{route.name} watches for mail"
+    return step
+
+
+def _send(actor: Actor) -> Step:
+    step = Step("Send a mail", "By page, API or SMTP", "todo", None, "compose.new_mail", "Write mail", "messages:send")
+    query = (
+        select(Delivery.recipient, Delivery.state, Delivery.created_at, Delivery.finished_at)
+        .join(Outgoing, Outgoing.id == Delivery.outgoing_id)
+        .where(Delivery.workspace_id == actor.workspace_id)
+        .order_by(Delivery.id.desc())
+        .limit(1)
+    )
+    newest = db.session.execute(query).first()
+    if newest is not None:
+        done = newest.state in ("sent", "captured")
+        step.state, step.at = ("done" if done else "next"), newest.finished_at if done else None
+        verb = {"sent": "Sent to", "captured": "Captured, addressed to"}.get(newest.state, "On its way to")
+        step.text = f"{verb} {newest.recipient}"
+        if not done:
+            step.goes, step.button, step.scope = "sending.queue", "Show sending log", "deliveries:read"
+    return step
+
+
+def _token(actor: Actor) -> Step:
+    """Done when a program has used one."""
+    query = mine(actor, ApiToken).order_by(ApiToken.last_used_at.desc().nulls_last(), ApiToken.id.desc())
+    token = db.session.scalar(query.limit(1))
+    step = Step(
+        "Create a token", "Programs sign in with it, by API or SMTP", "todo", None, "tokens.new_page", "Create token", "tokens:write"
+    )
+    if token is not None:
+        step.state, step.at = ("done" if token.last_used_at else "next"), token.last_used_at
+        used = f"{token.name} was used from {token.last_used_ip}"
+        step.text = used if token.last_used_at else f"{token.name} waits for its first call"
+    return step
