@@ -45,7 +45,8 @@ def axe_violations(page: Page) -> list[str]:
     """What axe finds on the page as it stands; the page's CSP is lifted for the moment of the check."""
     session = page.context.new_cdp_session(page)
     session.send("Page.setBypassCSP", {"enabled": True})
-    run = "axe.run({resultTypes: ['violations']}).then(r => r.violations.map(v => v.id + ': ' + v.nodes.map(n => n.target.join(' ')).join(' | ')))"
+    names = "v.id + ': ' + v.nodes.map(n => n.target.join(' ')).join(' | ')"
+    run = f"axe.run({{resultTypes: ['violations']}}).then(r => r.violations.map(v => {names}))"
     found = page.evaluate(f"{AXE.read_text()};{run}")
     session.send("Page.setBypassCSP", {"enabled": False})
     return [str(one) for one in found]

@@ -11,6 +11,10 @@ from tests.flows.browser import axe_violations, opened
 from tests.flows.installation import OWNER, PASSWORD, Installation, Receiver, wait_for
 from tests.flows.test_mail_to_webhook import send_mail
 
+PAGES = (
+    "/", "/domains", "/domains/1", "/mailboxes", "/mailboxes/1", "/routes", "/routes/1", "/runs", "/runs/1", "/queue", "/mail", "/mail/1",
+    "/mail/new", "/test-mail", "/mailbox-data", "/tokens", "/tokens/new", "/audit", "/members", "/profile", "/trash",
+)  # fmt: skip
 pytestmark = [pytest.mark.timeout(240), pytest.mark.browser]
 
 
@@ -40,7 +44,7 @@ def test_a_newcomer_sees_a_mail_call_a_webhook(installation: Installation) -> No
             expect(page.get_by_role("region", name="Text")).to_contain_text("Please find it attached.")
             look_at_the_run(page)
             look_at_the_audit_log(page)
-            for path in ("/", "/domains", "/domains/1", "/mailboxes", "/mailboxes/1", "/routes", "/routes/1", "/runs", "/queue", "/mail", "/mail/1"):
+            for path in PAGES:
                 page.goto(path)
                 assert axe_violations(page) == [], path
             assert problems == []

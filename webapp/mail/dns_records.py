@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from webapp.mail import dkim
 
+SIGNATURE, REPORTS = "lets receivers check our signature", "asks receivers to report what fails"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -24,7 +26,7 @@ def records_for(domain: str, hostname: str, dkim_selector: str, dkim_public: str
         Record("verification", "TXT", f"_mailroom.{domain}", f"mailroom-verify={verify_token}", "proves that the domain is yours", True),
         Record("mx_primary", "MX", domain, hostname, "brings the domain's mail here", True, 10),
         Record("spf_record", "TXT", domain, f"v=spf1 a:{hostname} mx ~all", "says who may send for the domain", True),
-        Record("dkim_primary", "TXT", f"{dkim_selector}._domainkey.{domain}", dkim.dns_value(dkim_public), "lets receivers check our signature", True),
-        Record("dmarc_main", "TXT", f"_dmarc.{domain}", f"v=DMARC1; p=none; rua=mailto:postmaster@{domain}", "asks receivers to report what fails", False),
+        Record("dkim_primary", "TXT", f"{dkim_selector}._domainkey.{domain}", dkim.dns_value(dkim_public), SIGNATURE, True),
+        Record("dmarc_main", "TXT", f"_dmarc.{domain}", f"v=DMARC1; p=none; rua=mailto:postmaster@{domain}", REPORTS, False),
         Record("return_path", "CNAME", f"bounce.{domain}", hostname, "brings bounces back here", False),
     ]
