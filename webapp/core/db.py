@@ -55,6 +55,14 @@ class UTCDateTime(TypeDecorator[datetime]):
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
+    def result_processor(self, dialect: Dialect, coltype: Any) -> Any:
+        """SQLite's text in one step; lists read two times a row."""
+        return _utc_from_text if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+
+def _utc_from_text(value: str | None) -> datetime | None:
+    return None if value is None else datetime.fromisoformat(value + "+00:00")
+
 
 class Secret(TypeDecorator[str]):
     """A text that is encrypted at rest with the installation's key (`core.secrets`)."""

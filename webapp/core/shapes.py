@@ -201,7 +201,7 @@ def _by_place(steps: list[Step], names: tuple[str, ...]) -> Dump:
     get: Any = itemgetter(*[0 if step.whole else places[step.attribute] for step in kept], 0)  # one more, so that it answers a tuple
 
     def dump(row: Any) -> dict[str, Any]:
-        found = dict(zip(keys, get(row), strict=False))
+        found = dict(zip(keys, get(tuple(row)), strict=False))
         for name, function, whole in special:
             if whole:
                 found[name] = function(row)
