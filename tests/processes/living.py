@@ -19,8 +19,9 @@ class Living:
     def __init__(self, command: list[str], **environ: str) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAILROOM_", "DATABASE_URL", "REDIS_URL"))}
         self.process = subprocess.Popen(
-            command, cwd=ROOT, env={**kept, **environ}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1
-        )
+            command, cwd=ROOT, env={**kept, **environ}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
+            preexec_fn=_hear_signals,
+        )  # fmt: skip
         self.lines: list[str] = []
         threading.Thread(target=self._collect, daemon=True).start()
 
@@ -63,6 +64,12 @@ class Living:
             except ProcessLookupError:
                 continue
         self.process.wait(10)
+
+
+def _hear_signals() -> None:
+    """Tests started with nohup or in the background ignore signals, which programs they start would inherit."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def python(program: str | Path) -> list[str]:

@@ -39,7 +39,7 @@ def main(begun: float | None = None) -> None:
     begun  monotonic time at which the process started, before its imports; `up` tells how long it took
     """
     try:
-        result: Any = cli.main(standalone_mode=False, obj=begun)
+        result: Any = cli.main(prog_name="app.py", standalone_mode=False, obj=begun)
     except click.UsageError as error:
         where = error.ctx.command_path if error.ctx else "app.py"
         sys.exit(f"{error.format_message()} See: python {where} --help")
