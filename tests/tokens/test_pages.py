@@ -128,3 +128,13 @@ def test_what_a_token_did_stands_on_its_page(alice: Any) -> None:
     type(alice.api)(alice.api.app, value).patch(f"/workspaces/{alice.workspace.id}", json={"name": "Acme Ltd"})
     page = alice.page.get(f"/tokens/{token.id}").get_data(as_text=True)
     assert "changed workspace" in page and "Acme Ltd" in page
+
+
+def test_picking_a_preset_ticks_its_boxes_for_the_chosen_kind(alice: Any) -> None:
+    def ticked(query: str) -> list[str]:
+        page = alice.page.get(f"/tokens/new/scopes?{query}", htmx=True).get_data(as_text=True)
+        return re.findall(r'value="([^"]+)" checked', page)
+
+    assert ticked("preset=send") == ["messages:send"] and ticked("preset=full") == ["*"] and ticked("preset=own") == []
+    assert "domains:read" in ticked("preset=read&kind=ops") and ticked("preset=read&kind=message") == ["messages:read"]
+    assert ticked("preset=full&kind=message") == ["messages:read", "messages:write", "messages:send"]

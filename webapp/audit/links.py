@@ -15,7 +15,7 @@ PAGES = {
     "route": ("automation.show_route", "route_id"),
     "rule": ("automation.show_rule", "rule_id"),
     "action": ("automation.show_action", "action_id"),
-    "delivery": ("sending.show_page", "delivery_id"),
+    "delivery": ("sending.show", "delivery_id"),
 }
 
 

@@ -61,9 +61,7 @@ class TokenForm(FlaskForm):
         """The scopes that were asked for: the picked ones, else those of the preset. Empty when neither says anything."""
         if self.scopes.data or self.picked.data or self.preset.data not in PRESETS:
             return list(self.scopes.data or [])
-        if self.kind.data == "message":
-            return sorted(MESSAGE_SCOPES & set(PRESETS[self.preset.data][1])) or sorted(MESSAGE_SCOPES)
-        return list(PRESETS[self.preset.data][1])
+        return of_preset(self.preset.data, self.kind.data)
 
     def values(self) -> dict[str, Any]:
         """Arguments for `create_token`."""
@@ -87,8 +85,16 @@ def scope_choices(actor: Actor) -> list[SelectChoice]:
     return found
 
 
-def preset_scopes(actor: Actor, preset: str) -> list[str]:
+def of_preset(preset: str, kind: str) -> list[str]:
+    """The scopes of a preset; for a message token those of them that it may hold, which is all three for full access."""
+    wanted = PRESETS[preset][1]
+    if kind != "message":
+        return list(wanted)
+    return sorted(MESSAGE_SCOPES if "*" in wanted else MESSAGE_SCOPES & set(wanted))
+
+
+def preset_scopes(actor: Actor, preset: str, kind: str) -> list[str]:
     """What picking a preset ticks, without what the person's role does not have."""
     if preset not in PRESETS:
         return []
-    return [name for name in PRESETS[preset][1] if name == "*" or ROLES.index(actor.role) >= ROLES.index(SCOPES[name].role)]
+    return [name for name in of_preset(preset, kind) if name == "*" or ROLES.index(actor.role) >= ROLES.index(SCOPES[name].role)]

@@ -87,8 +87,8 @@ def _show(form: TokenForm, refused: Invalid | Forbidden) -> None:
 def scopes_part() -> Any:
     """The scope boxes with those of a preset ticked; the form asks for it when the preset changes."""
     actor = current_actor()
-    preset = request.args.get("preset", "")
-    form = TokenForm(formdata=None, scopes=preset_scopes(actor, preset), picked="1")
+    ticked = preset_scopes(actor, request.args.get("preset", ""), request.args.get("kind", ""))
+    form = TokenForm(formdata=None, scopes=ticked, picked="1")
     form.offer(actor)
     return render("tokens/_scopes.html", form=form)
 

@@ -26,7 +26,8 @@ def list_page() -> Any:
     found = service.list_trash(current_actor(), PageRequest(number, PER_PAGE), kind or None)
     chips = [{"label": "All", "url": url_for(".list_page"), "current": not kind}]
     chips += [
-        {"label": f"{name.capitalize()}s", "url": url_for(".list_page", kind=name), "current": name == kind} for name in service.kinds()
+        {"label": service.plural(name).capitalize(), "url": url_for(".list_page", kind=name), "current": name == kind}
+        for name in service.kinds()
     ]
     return render(
         "trash/list.html", "trash/_rows.html", found=found, chips=chips, kind=kind, now=utcnow(),

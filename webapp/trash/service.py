@@ -32,7 +32,7 @@ def restore(actor: Actor, kind: str, row_id: int) -> Trashed:
     audit.record(
         actor, f"{kind}.restore", Target(kind, gone.id, gone.name), before={"deleted_at": gone.deleted_at}, after={"deleted_at": None}
     )
-    live.notify(actor.workspace_id, f"{kind}s-changed")
+    live.notify(actor.workspace_id, f"{plural(kind)}-changed")
     return gone
 
 
@@ -51,6 +51,11 @@ def _note_purge(found: Bin, row: Any) -> None:
 def kinds() -> list[str]:
     """The kinds of things that can lie in the trash."""
     return list(trash.bins)
+
+
+def plural(kind: str) -> str:
+    """`mailboxes`, `routes`"""
+    return f"{kind}es" if kind.endswith("x") else f"{kind}s"
 
 
 def _whole_workspace(actor: Actor) -> None:
