@@ -20,7 +20,7 @@ check: .venv/installed-for-dev ## ruff, mypy, import-linter, djlint: seconds
 	@.venv/bin/djlint --quiet --lint templates
 
 faults: .venv/installed-for-dev ## only the tests that kill, cut, fill and flush
-	@$(PYTEST) tests/faults
+	@$(PYTEST) -m faults
 
 bench: .venv/installed-for-dev ## benchmarks with a rival in the same run; NAME=http_list runs one
 	@.venv/bin/python -m tests.bench $(NAME)

@@ -15,6 +15,7 @@ from webapp.processes.child import PAUSES_S, Child
 from webapp.processes.console import Console
 from webapp.settings import ROOT
 
+pytestmark = pytest.mark.faults
 PROGRAM = Path(__file__).with_name("small_house.py")
 Start = Callable[[str], Living]
 

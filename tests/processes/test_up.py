@@ -19,6 +19,9 @@ from tests.servers import PostgresServer, RedisServer, wait_until
 from webapp.settings import ROOT
 
 
+pytestmark = pytest.mark.faults
+
+
 class House:
     """One instance folder with its ports, on which `up` may be started again and again."""
 
