@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, or_, select, text
 from webapp.core.actor import Actor
 from webapp.core.db import db, is_sqlite
 from webapp.core.errors import invalid
-from webapp.core.paging import CAP, DEEPEST_PAGE, Page, PageRequest, keyset, read_cursor, write_cursor
+from webapp.core.paging import CAP, DEEPEST_PAGE, Page, PageRequest, capped_count, read_cursor, write_cursor
 from webapp.mailboxes.models import Mailbox
 from webapp.messages import index, language, totals
 from webapp.messages.models import INBOX, Message, MessageText
@@ -68,20 +68,40 @@ def page_of(
     narrowed = narrow(actor, mailbox_id, given, overview or totals.overview(actor.workspace_id, mailbox_id))
     if narrowed.hopeless:
         return Page([], asked.per_page, asked.page, 0, keyset=True)
-    if not narrowed.extra and not narrowed.terms:
-        return keyset(rows_where(*narrowed.base), asked, keys=[Message.id], total=narrowed.total, scalars=False)
-    return _scanned(narrowed, asked)
+    position, newest = read_cursor(asked.cursor, 1, asked.descending is not False)
+    if position is None and asked.page > DEEPEST_PAGE:
+        raise invalid("page", f"Pages go up to {DEEPEST_PAGE}; go on with the cursor in meta.next_cursor.")
+    if narrowed.extra or narrowed.terms:
+        return _scanned(narrowed, asked, position, newest)
+    return _walked(narrowed, asked, position, newest)
 
 
 def rows_where(*conditions: Any) -> Select[Any]:
     return select(*ROW).outerjoin(Mailbox, Mailbox.id == Message.mailbox_id).where(*conditions)
 
 
-def _scanned(narrowed: Narrowed, asked: PageRequest) -> Page[Any]:
-    newest = asked.descending is not False
-    position, newest = read_cursor(asked.cursor, 1, newest)
-    if position is None and asked.page > DEEPEST_PAGE:
-        raise invalid("page", f"Pages go up to {DEEPEST_PAGE}; go on with the cursor in meta.next_cursor.")
+def _walked(narrowed: Narrowed, asked: PageRequest, position: list[Any] | None, newest: bool) -> Page[Any]:
+    """Ids from the index alone, then their rows: PostgreSQL would else rather walk the whole table, where it hopes to meet them soon."""
+    order = Message.id.desc() if newest else Message.id.asc()
+    ids = select(Message.id).where(*narrowed.base).order_by(order).limit(asked.per_page + 1)
+    if position is not None:
+        ids = ids.where(Message.id < position[0] if newest else Message.id > position[0])
+    elif asked.page > 1:
+        ids = ids.offset((asked.page - 1) * asked.per_page)
+    chosen = ids.subquery()
+    rows = list(db.session.execute(rows_where().join(chosen, chosen.c.id == Message.id).order_by(order)))
+    more = len(rows) > asked.per_page
+    rows = rows[: asked.per_page]
+    total, capped = narrowed.total, False
+    if total is None and position is None and asked.page == 1 and not more:
+        total = len(rows)
+    elif total is None:
+        total, capped = capped_count(select(Message.id).where(*narrowed.base))
+    cursor = write_cursor([rows[-1].id], newest) if more else None
+    return Page(rows, asked.per_page, None if position else asked.page, total, capped, more, cursor, keyset=True)
+
+
+def _scanned(narrowed: Narrowed, asked: PageRequest, position: list[Any] | None, newest: bool) -> Page[Any]:
     hits = index.Hits(narrowed.terms, narrowed.scopes) if narrowed.terms else None
     scan = Scan(narrowed.base, narrowed.extra, hits, newest, narrowed.plain)
     skip = (asked.page - 1) * asked.per_page if position is None else 0
