@@ -18,7 +18,6 @@ from tests.processes.living import Living, all_gone, can_be_bound, free_ports, i
 from tests.servers import PostgresServer, RedisServer, wait_until
 from webapp.settings import ROOT
 
-
 pytestmark = pytest.mark.faults
 
 
