@@ -42,6 +42,7 @@ class Known:
     seen: float
 
 
+#: by the digest of the whole value
 _known: dict[str, Known] = {}
 
 
@@ -55,11 +56,8 @@ def authenticate(value: str, ip: str | None, client: str) -> Actor:
 
     raises Unauthenticated: the same answer for unknown, revoked and expired ones, a refusal in the audit log for those that we know
     """
-    kind, well_formed = form.check(value)
-    known = _recall(form.public_id(value)) if kind and well_formed else None
-    fits = hmac.compare_digest(known.secret_hash if known else _DUMMY, form.digest(value))
-    if known is None or not fits:
-        raise Unauthenticated("This token is not valid.")
+    digest = form.digest(value)
+    known = _recent(digest) or _look_up(value, digest)
     actor = replace(known.actor, ip=ip, request_id=g.get("request_id") if g else None)
     if known.revoked:
         raise _refused(actor, "revoked")
@@ -68,7 +66,7 @@ def authenticate(value: str, ip: str | None, client: str) -> Actor:
     if known.networks and not is_in(ip, known.networks):
         raise _refused(actor, "not allowed from this address")
     if time.time() - known.last_used > USED_EVERY_S:
-        _note_use(value, known, ip, client)
+        _note_use(digest, known, ip, client)
     return actor
 
 
@@ -80,19 +78,24 @@ def _refused(actor: Actor, why: str) -> Unauthenticated:
     )
 
 
-def _recall(public_id: str) -> Known | None:
-    found = _known.get(public_id)
-    now = time.monotonic()
-    if found is not None and now - found.seen < REMEMBER_S:
-        return found
-    found = _load(public_id)
-    if found is None:
-        _known.pop(public_id, None)
-        return None
+def _recent(digest: str) -> Known | None:
+    """A token that was found within the last half second, by the digest of all of it."""
+    found = _known.get(digest)
+    return found if found is not None and time.monotonic() - found.seen < REMEMBER_S else None
+
+
+def _look_up(value: str, digest: str) -> Known:
+    """By its public part, and compared in constant time, with a dummy where there is none."""
+    kind, well_formed = form.check(value)
+    known = _load(form.public_id(value)) if kind and well_formed else None
+    fits = hmac.compare_digest(known.secret_hash if known else _DUMMY, digest)
+    if known is None or not fits:
+        _known.pop(digest, None)
+        raise Unauthenticated("This token is not valid.")
     if len(_known) > 10_000:
         _known.clear()
-    _known[public_id] = found
-    return found
+    _known[digest] = known
+    return known
 
 
 def _load(public_id: str) -> Known | None:
@@ -120,7 +123,7 @@ def _load(public_id: str) -> Known | None:
     return Known(actor, row.secret_hash, row.expires_at, gone, networks, last_used, time.monotonic())
 
 
-def _note_use(value: str, known: Known, ip: str | None, client: str) -> None:
+def _note_use(digest: str, known: Known, ip: str | None, client: str) -> None:
     """Last use, written at most every 10 s and never in the way of the request: it has its own short transaction."""
     with fresh_session():
         db.session.execute(
@@ -129,4 +132,4 @@ def _note_use(value: str, known: Known, ip: str | None, client: str) -> None:
             ),
             execution_options={"synchronize_session": False},
         )  # fmt: skip
-    _known[form.public_id(value)] = replace(known, last_used=time.time())
+    _known[digest] = replace(known, last_used=time.time())

@@ -31,7 +31,12 @@ class TokenForm(FlaskForm):
         validators=[DataRequired("Give the token a name."), Length(max=120, message="At most 120 characters.")],
         description="What uses it. You will look for this name in the audit log.",
     )
-    expires = SelectField("Expires", choices=list(LIVES), default="", description="When it ends, calls with it answer 401.")
+    expires = SelectField(
+        "Expires",
+        choices=[SelectChoice(seconds, words) for seconds, words in LIVES],
+        default="",
+        description="When it ends, calls with it answer 401.",
+    )
     kind = RadioField("Kind", default="ops")
     mailbox_id = SelectField("Mailbox of a message token", default="", validate_choice=False)
     preset = RadioField("Preset", default="send")
@@ -46,7 +51,7 @@ class TokenForm(FlaskForm):
         mailboxes = reach.mailboxes(actor, None) if actor.may("mailboxes:read") else []
         kinds = [name for name in KINDS if name != "message" or mailboxes]
         self.kind.choices = [SelectChoice(name, KINDS[name][0], render_kw={"note": KINDS[name][1]}) for name in kinds]
-        self.mailbox_id.choices = [("", "None"), *[(str(number), name) for number, name in mailboxes]]
+        self.mailbox_id.choices = [SelectChoice("", "None"), *[SelectChoice(str(number), name) for number, name in mailboxes]]
         if not mailboxes:
             del self.mailbox_id
         presets = [(name, label) for name, (label, _) in PRESETS.items()]

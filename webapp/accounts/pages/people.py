@@ -4,6 +4,7 @@ from typing import Any
 
 from flask import request, url_for
 from flask_login import current_user
+from wtforms.fields.choices import SelectChoice
 
 from webapp.accounts import forms, service, sessions
 from webapp.accounts.models import Membership
@@ -108,7 +109,7 @@ def new_member() -> Any:
     """Add somebody, with a first password when they have no account yet."""
     actor = current_actor()
     form = forms.MemberForm()
-    form.role.choices = [(role, f"{role}: {forms.ROLES[role]}") for role in forms.roles_up_to(actor.role)]
+    form.role.choices = [SelectChoice(role, f"{role}: {forms.ROLES[role]}") for role in forms.roles_up_to(actor.role)]
     if form.validate_on_submit():
         try:
             member = service.add_member(
