@@ -16,10 +16,10 @@ Order of decorators: route, needs, paged or arguments, response. Both slash form
 
 from collections.abc import Callable
 from datetime import datetime
-from functools import wraps
+from functools import lru_cache, wraps
 from types import NoneType
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 import flask_smorest
 from flask import Response, current_app, g, request
@@ -234,10 +234,16 @@ def page_body(page: Page[Any], data: list[Any]) -> dict[str, Any]:
 
 def _link(**changes: Any) -> str:
     """This address with other arguments, under the public one."""
-    pairs = [(name, value) for name, value in request.args.items(multi=True) if name not in changes]
-    pairs += [(name, str(value)) for name, value in changes.items() if value is not None]
+    kept = _without(request.query_string.decode("ascii", "replace"), frozenset(changes))
+    new = urlencode([(name, value) for name, value in changes.items() if value is not None])
     path = quote(request.root_path + request.path, safe="/:@!$&'()*+,;=-._~")
-    return f"{current_app.config['SETTINGS'].public_url.rstrip('/')}{path}{'?' if pairs else ''}{urlencode(pairs)}"
+    return f"{current_app.config['SETTINGS'].public_url.rstrip('/')}{path}?{kept}{'&' if kept else ''}{new}"
+
+
+@lru_cache(1000)
+def _without(query: str, names: frozenset[str]) -> str:
+    """A query string without some arguments."""
+    return urlencode([(name, value) for name, value in parse_qsl(query, keep_blank_values=True) if name not in names])
 
 
 class Meta(Shape):

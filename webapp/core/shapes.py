@@ -203,10 +203,9 @@ def _by_place(steps: list[Step], names: tuple[str, ...]) -> Dump:
     def dump(row: Any) -> dict[str, Any]:
         found = dict(zip(keys, get(tuple(row)), strict=False))
         for name, function, whole in special:
-            if whole:
-                found[name] = function(row)
-            elif found[name] is not None:
-                found[name] = function(found[name])
+            value = row if whole else found[name]
+            if value is not None:
+                found[name] = function(value)
         return found
 
     return dump

@@ -71,6 +71,8 @@ class Mailroom(Flask):
 
     def full_dispatch_request(self) -> Response:
         response = super().full_dispatch_request()
+        if not db.session.registry.has():  # a request that asked nothing of it needs no session made to end it
+            return response
         try:
             if response.status_code < 400:
                 db.session.commit()
