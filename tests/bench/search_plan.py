@@ -17,76 +17,47 @@ from typing import Any
 
 from sqlalchemy import event, text
 
+from tests.factories.mailboxes import make_mailbox
 from webapp import create_app
+from webapp.accounts.models import Workspace
 from webapp.core import migrate
 from webapp.core.actor import Actor
 from webapp.core.db import begin_reading, begin_writing, db, is_sqlite
 from webapp.core.paging import PageRequest, write_cursor
 from webapp.messages import service
+from webapp.messages.models import RawMessage
 from webapp.settings import load_settings
 
-#: of all rows: mailbox 1 has half, mailbox 2 a third and so on; mailbox 9 has 500
-SMALL = 500
+#: of all rows mailbox 1 has half, mailbox 2 a sixth, mailbox 3 the rest but 500, which are mailbox 9's
 #: `common` stands in every fifth mail, `seldom` in twenty, `middling` in one of a thousand
 FREQUENT, RARE_HITS, MIDDLING = 5, 20, 1000
-COLUMNS = (
-    "id, workspace_id, mailbox_id, direction, state, raw_id, envelope_sender, envelope_recipients, sender, sender_name, receivers_text, cc_text,"
-    " subject, size_bytes, has_attachments, attachments, preview, folder, seen, quarantined, trusted, is_system, is_test, parse_limited, deaths,"
-    " created_at, updated_at, date"
-)
 MAILBOX = "CASE WHEN n <= 500 THEN 9 WHEN n % 2 = 0 THEN 1 WHEN n % 3 = 0 THEN 2 ELSE 3 END"
+SENDER = "'person' || (n % 5000) || '@shop.test'"
 WORDS = (
-    "'message ' || n || ' about bicycle ' || (n % 9973) || ' frame ' || (n % 331) || CASE WHEN n % 5 = 0 THEN ' common' ELSE '' END"
-    " || CASE WHEN n % :middling = 7 THEN ' middling' ELSE '' END || CASE WHEN n % :every = 3 THEN ' seldom' ELSE '' END"
+    "'message ' || n || ' about bicycle ' || (n % 9973) || ' frame ' || (n % 331)"
+    " || CASE WHEN n % :frequent = 0 THEN ' common' ELSE '' END || CASE WHEN n % :middling = 7 THEN ' middling' ELSE '' END"
+    " || CASE WHEN n % :every = 3 THEN ' seldom' ELSE '' END"
 )
 
 
 def fill(rows: int) -> None:
     """People, mailboxes, messages, texts and their index."""
-    sqlite = is_sqlite()
-    false, true = ("0", "1") if sqlite else ("false", "true")
-    now = "'2026-11-01 10:00:00.000000'" if sqlite else "timestamptz '2026-11-01 10:00:00+00'"
-    moment = "datetime('2020-01-01', '+' || n || ' minutes') || '.000000'" if sqlite else "timestamptz '2020-01-01' + n * interval '1 minute'"
-    empty = "'[]'" if sqlite else "'[]'::jsonb"
-    series = (
-        "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < :rows)" if sqlite else "WITH s(n) AS (SELECT generate_series(1, :rows))"
-    )
-    values = {"rows": rows, "every": rows // RARE_HITS, "middling": MIDDLING}
-    execute(f"INSERT INTO workspaces (id, name, settings, created_at, updated_at) VALUES (1, 'bench', '{{}}', {now}, {now})")
-    execute(
-        "INSERT INTO domains (id, workspace_id, name, status, verified_by_hand, verify_token, dkim_selector, dkim_private, dkim_public,"
-        f" catch_all_enabled, mailbox_count, created_at, updated_at) VALUES (1, 1, 'bench.test', 'active', {false}, 't', 's', 'k', 'p', {false}, 9, {now}, {now})"
-    )
-    for number in (1, 2, 3, 9):
-        execute(
-            "INSERT INTO mailboxes (id, workspace_id, domain_id, local_part, email, password_hash, can_receive, can_send, status, max_message_bytes,"
-            " archive_enabled, default_delivery, log_level, allow_unauthenticated, is_system, created_at, updated_at) VALUES"
-            f" ({number}, 1, 1, 'box{number}', 'box{number}@bench.test', 'x', {true}, {true}, 'active', 1000000, {true}, 'deliver', 'normal', {false},"
-            f" {false}, {now}, {now})"
-        )
-    execute(f"INSERT INTO raw_messages (id, sha256, size_bytes, created_at) VALUES (1, 'x', 1, {now})")
-    execute(
-        f"INSERT INTO messages ({COLUMNS}) {series if not sqlite else ''} {'' if not sqlite else series}"
-        f" SELECT n, 1, {MAILBOX}, CASE WHEN n % 10 = 1 THEN 'sent' ELSE 'received' END, 'processed', 1, 'a@b.test', {empty}, 'person' || (n % 5000) ||"
-        f" '@shop.test', '', 'box@bench.test', '', 'Subject ' || n, 2000, {false}, {empty}, 'preview', CASE WHEN n % 10 = 1 THEN NULL ELSE 'INBOX' END,"
-        f" {true}, {false}, {true}, {false}, {false}, {false}, 0, {moment}, {now}, {moment} FROM s".replace("  ", " "),
-        values,
-    )
-    if sqlite:
-        execute(
-            f"INSERT INTO message_texts (message_id, scope, subject, sender, receivers, files, body) {series}"
-            f" SELECT n, 'w1 m' || ({MAILBOX}), 'Subject ' || n, 'person' || (n % 5000) || '@shop.test', 'box@bench.test', '', {WORDS} FROM s",
-            values,
-        )
+    values = {"rows": rows, "every": rows // RARE_HITS, "middling": MIDDLING, "frequent": FREQUENT}
+    workspace = Workspace(name="bench", settings={})
+    db.session.add(workspace)
+    db.session.flush()
+    for email in ("box1@bench.test", "box2@bench.test", "box3@bench.test", *[f"spare{n}@bench.test" for n in range(5)], "box9@bench.test"):
+        make_mailbox(workspace.id, email, commit=False)
+    db.session.add(RawMessage(sha256="x", size_bytes=1))
+    db.session.flush()
+    insert("messages", _message(), values)
+    if is_sqlite():
+        insert("message_texts", _text(), values)
         execute("INSERT INTO message_fts (message_fts) VALUES ('optimize')")
     else:
         execute("DROP INDEX ix_message_texts_words")
-        execute(
-            f"INSERT INTO message_texts (message_id, scope, subject, sender, receivers, files, body, words) {series}"
-            f" SELECT n, 'w1 m' || ({MAILBOX}), 'Subject ' || n, 'person' || (n % 5000) || '@shop.test', 'box@bench.test', '', {WORDS},"
-            f" array_to_tsvector(ARRAY['@w1', '@m' || ({MAILBOX})]) || to_tsvector('simple', {WORDS}) FROM s",
-            values,
-        )
+        words = f"array_to_tsvector(ARRAY['@w1', '@m' || ({MAILBOX})]) || to_tsvector('simple', {WORDS})"
+        insert("message_texts", {**_text(), "words": words}, values)
         execute("CREATE INDEX ix_message_texts_words ON message_texts USING gin (words)")
     for kind in ("messages", "messages:inbox", "messages:1"):
         execute("INSERT INTO counters (workspace_id, name, number) VALUES (1, :kind, :rows)", {"kind": kind, "rows": rows})
@@ -94,10 +65,42 @@ def fill(rows: int) -> None:
     begin_writing()
     execute("ANALYZE")
     db.session.commit()
-    if not sqlite:
+    if not is_sqlite():
         with db.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
             connection.execute(text("VACUUM ANALYZE messages"))
             connection.execute(text("VACUUM ANALYZE message_texts"))
+
+
+def _message() -> dict[str, str]:
+    """Column -> expression over n."""
+    sqlite = is_sqlite()
+    no, yes, empty = ("0", "1", "'[]'") if sqlite else ("false", "true", "'[]'::jsonb")
+    moment = "datetime('2020-01-01', '+' || n || ' minutes') || '.000000'"
+    moment = moment if sqlite else "timestamptz '2020-01-01' + n * interval '1 minute'"
+    return {
+        "id": "n", "workspace_id": "1", "mailbox_id": MAILBOX, "direction": "CASE WHEN n % 10 = 1 THEN 'sent' ELSE 'received' END",
+        "state": "'processed'", "raw_id": "1", "envelope_sender": SENDER, "envelope_recipients": empty, "sender": SENDER, "sender_name": "''",
+        "receivers_text": "'box@bench.test'", "cc_text": "''", "subject": "'Subject ' || n", "size_bytes": "2000", "has_attachments": no,
+        "attachments": empty, "preview": "'preview'", "folder": "CASE WHEN n % 10 = 1 THEN NULL ELSE 'INBOX' END", "seen": yes,
+        "quarantined": no, "trusted": yes, "is_system": no, "is_test": no, "parse_limited": no, "deaths": "0", "created_at": moment,
+        "updated_at": moment, "date": moment,
+    }  # fmt: skip
+
+
+def _text() -> dict[str, str]:
+    return {
+        "message_id": "n", "scope": f"'w1 m' || ({MAILBOX})", "subject": "'Subject ' || n", "sender": SENDER, "receivers": "'box@bench.test'",
+        "files": "''", "body": WORDS,
+    }  # fmt: skip
+
+
+def insert(table: str, columns: dict[str, str], values: dict[str, Any]) -> None:
+    """A row for each n from 1 to :rows."""
+    series = "SELECT generate_series(1, :rows)"
+    if is_sqlite():
+        series = "SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < :rows"
+    expressions = ", ".join(columns.values())
+    execute(f"INSERT INTO {table} ({', '.join(columns)}) WITH RECURSIVE s(n) AS ({series}) SELECT {expressions} FROM s", values)
 
 
 def execute(statement: str, values: dict[str, Any] | None = None) -> None:
@@ -141,7 +144,8 @@ def timed(label: str, call: Callable[[], Any], show_plan: bool) -> float:
         seconds.append(time.perf_counter() - began)
     median = statistics.median(seconds) * 1000
     total = f"{page.total}{'+' if page.total_is_capped else ''}"
-    print(f"  {label:48} {median:8.2f} ms  worst {max(seconds) * 1000:8.2f}   {len(page.items):3} rows, total {total}, {len(plans.asked)} statements")
+    worst, found = max(seconds) * 1000, f"{len(page.items):3} rows, total {total}, {len(plans.asked)} statements"
+    print(f"  {label:48} {median:8.2f} ms  worst {worst:8.2f}   {found}")
     if show_plan:
         for line in plans.explain():
             print(f"      {line}")
@@ -178,10 +182,8 @@ def measure(rows: int, show_plan: bool) -> None:
 def run(url: str, rows: int, show_plan: bool) -> None:
     with tempfile.TemporaryDirectory() as home:
         url = url or f"sqlite:///{home}/bench.sqlite"
-        settings = load_settings(
-            {"MAILROOM_INSTANCE": home, "DATABASE_URL": url, "REDIS_URL": "redis://127.0.0.1:1/0", "MAILROOM_SECRET_KEY": "bench " * 8}, dotenv=None
-        )
-        app = create_app(settings)
+        given = {"MAILROOM_INSTANCE": home, "DATABASE_URL": url, "REDIS_URL": "redis://127.0.0.1:1/0", "MAILROOM_SECRET_KEY": "bench " * 8}
+        app = create_app(load_settings(given, dotenv=None))
         migrate.upgrade(app)
         with app.app_context():
             begin_writing()
