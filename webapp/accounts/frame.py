@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from flask import current_app, g, url_for
+from flask import current_app, g, request, url_for
 
 from webapp.accounts import service
 from webapp.accounts.models import Membership, User
@@ -31,8 +31,10 @@ def context() -> dict[str, Any]:
     if actor is None or actor.type != "user" or user is None:
         return {"installation": installation()}
     member: Membership | None = g.get("membership")
-    with reading():
-        memberships = service.list_workspaces(user.id)
+    memberships: list[Membership] = g.memberships
+    if request.method != "GET":  # it may have changed what the request began with
+        with reading():
+            memberships = service.list_workspaces(user.id)
     return {
         "actor": actor,
         "menu": menu.build(actor),

@@ -2,11 +2,13 @@
 
 import hashlib
 import secrets
+from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
+from sqlalchemy.orm import contains_eager
 
-from webapp.accounts.models import LoginSession, User
+from webapp.accounts.models import LoginSession, Membership, User, Workspace
 from webapp.audit import service as audit
 from webapp.audit.service import Target
 from webapp.core.actor import Actor
@@ -35,18 +37,42 @@ def start(user: User, workspace_id: int, ip: str | None, user_agent: str) -> str
     return value
 
 
-def find(value: str) -> tuple[LoginSession, User] | None:
+#: the living session of a hash with its active user and everything that this user is a member of, in one query made once
+_FIND = (
+    select(LoginSession, User, Membership)
+    .join(User, User.id == LoginSession.user_id)
+    .outerjoin(Membership, Membership.user_id == User.id)
+    .outerjoin(Workspace, Workspace.id == Membership.workspace_id)
+    .options(contains_eager(Membership.workspace), contains_eager(Membership.user))
+    .where(
+        LoginSession.secret_hash == bindparam("secret_hash"), LoginSession.ended_at.is_(None), LoginSession.expires_at > bindparam("now"),
+        LoginSession.last_seen_at > bindparam("idle_since"), User.status == "active",
+    )
+    .order_by(Workspace.name)
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """A signed-in browser: its row, its person, and the person's memberships by name of the workspace."""
+
+    row: LoginSession
+    user: User
+    memberships: list[Membership]
+
+    def membership(self) -> Membership | None:
+        """In the workspace that the browser looks at, or else in the one that the person joined first."""
+        chosen = [member for member in self.memberships if member.workspace_id == self.row.workspace_id]
+        return chosen[0] if chosen else min(self.memberships, key=lambda member: member.id, default=None)
+
+
+def find(value: str) -> Found | None:
     """The living session of a cookie value with its active user."""
     now = utcnow()
-    row = db.session.execute(
-        select(LoginSession, User)
-        .join(User, User.id == LoginSession.user_id)
-        .where(
-            LoginSession.secret_hash == _hash(value), LoginSession.ended_at.is_(None), LoginSession.expires_at > now,
-            LoginSession.last_seen_at > now - IDLE, User.status == "active",
-        )
-    ).first()  # fmt: skip
-    return (row[0], row[1]) if row else None
+    rows = db.session.execute(_FIND, {"secret_hash": _hash(value), "now": now, "idle_since": now - IDLE}).unique().all()
+    if not rows:
+        return None
+    return Found(rows[0][0], rows[0][1], [row[2] for row in rows if row[2] is not None])
 
 
 def touch(session_id: int) -> None:

@@ -5,6 +5,7 @@ Autoescape stays on and nothing here marks foreign text safe. The macros in `tem
 
 import json
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
@@ -145,11 +146,22 @@ def choose_theme() -> Response:
 class Assets:
     """Addresses of static files with a stamp of their content, so that browsers may keep them for ever."""
 
+    #: seconds that an address is kept before the file is looked at again; a page asks for one per icon
+    KEPT_S = 1.0
+
     def __init__(self, folder: Path, url_path: str) -> None:
         self.folder, self.url_path = folder, url_path.rstrip("/")
         self.stamps: dict[str, tuple[int, str]] = {}
+        self.kept: dict[str, tuple[float, str]] = {}
 
     def __call__(self, name: str) -> str:
+        kept = self.kept.get(name)
+        now = time.monotonic()
+        if kept is None or now - kept[0] > self.KEPT_S:
+            kept = self.kept[name] = (now, self._address(name))
+        return kept[1]
+
+    def _address(self, name: str) -> str:
         path = self.folder / name
         try:
             changed = path.stat().st_mtime_ns

@@ -6,7 +6,7 @@ from flask import Blueprint, flash, g, redirect, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
 from webapp.accounts import forms, frame, links, service, sessions
-from webapp.accounts.models import LoginSession, User
+from webapp.accounts.models import User
 from webapp.audit import service as audit
 from webapp.audit.service import Target
 from webapp.core import heartbeat
@@ -26,8 +26,8 @@ SEEN_EVERY_S = 60
 class SignedInUser(UserMixin):
     """What Flask-Login carries: the value of the session, never the user's id, so that an ended row signs out."""
 
-    def __init__(self, value: str, row: LoginSession, user: User) -> None:
-        self.value, self.row, self.user = value, row, user
+    def __init__(self, value: str, found: sessions.Found) -> None:
+        self.value, self.found, self.row, self.user = value, found, found.row, found.user
 
     def get_id(self) -> str:
         return self.value
@@ -36,19 +36,16 @@ class SignedInUser(UserMixin):
 @manager.user_loader
 def load_user(value: str) -> SignedInUser | None:
     found = sessions.find(value)
-    return SignedInUser(value, *found) if found else None
+    return SignedInUser(value, found) if found else None
 
 
 def session_actor() -> Actor | None:
     """The signed-in person in the workspace that their session points at."""
     if not current_user.is_authenticated:
         return None
-    user, row = current_user.user, current_user.row
-    g.user = user
-    member = service.find_membership(user.id, row.workspace_id or service.default_workspace(user.id))
-    if member is None:
-        member = service.find_membership(user.id, service.default_workspace(user.id))
-    g.membership = member
+    found: sessions.Found = current_user.found
+    user, row, member = found.user, found.row, found.membership()
+    g.user, g.membership, g.memberships = user, member, found.memberships
     if request.method == "GET" and (utcnow() - row.last_seen_at).total_seconds() > SEEN_EVERY_S:
         with fresh_session():
             sessions.touch(row.id)
@@ -65,7 +62,7 @@ def begin_session(user: User, workspace_id: int) -> None:
     found = sessions.find(value)
     if found is None:
         raise Unauthenticated("The session could not be started.")
-    login_user(SignedInUser(value, *found))
+    login_user(SignedInUser(value, found))
     session.permanent = True
 
 
