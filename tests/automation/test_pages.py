@@ -43,9 +43,11 @@ def test_every_page_opens_for_everybody_who_may(alice: Any, carol: Any, box: Any
     work_off()
     run = runs_of(message)[0]
     alice.api.post(f"/mailbox/{box.id}/data", json={"emails": ["a@b.test"], "data": {"k": "v"}})
-    for path in ("/routes", f"/routes/{route.id}", f"/routes/{route.id}/dry-run", "/routes/new", f"/routes/new?message={message.id}", "/runs",
-                 f"/runs/{run.id}", "/test-mail", f"/mailbox-data?mailbox={box.id}", f"/mailbox-data/{box.id}/new", f"/mailbox-data/{box.id}/1",
-                 f"/mailbox-data/{box.id}/upload", f"/routes/{route.id}/delete", f"/mailbox-data/{box.id}/1/delete"):  # fmt: skip
+    data, one = f"/mailbox-data/{box.id}", f"/routes/{route.id}"
+    paths = ["/routes", one, f"{one}/dry-run", f"{one}/delete", "/routes/new", f"/routes/new?message={message.id}"]
+    paths += ["/runs", f"/runs/{run.id}"]
+    paths += ["/test-mail", f"/mailbox-data?mailbox={box.id}", f"{data}/new", f"{data}/1", f"{data}/upload", f"{data}/1/delete"]
+    for path in paths:
         for htmx in (False, True):
             answer = alice.page.get(path, htmx=htmx)
             assert answer.status_code == 200, (path, answer.text[:2000])
@@ -63,10 +65,10 @@ def test_a_route_is_built_without_script_step_by_step(alice: Any, box: Any) -> N
     page = alice.page.get("/routes/new")
     values = {**form_of(page.text), "name": "Invoices"}
     assert values["mailbox_id"] == str(box.id), "the only mailbox is chosen already"
-    for button in ("add-rule", "add-rule", "add-action"):
-        answer = alice.page.post("/routes/new", {**values, "new_type": "webhook", "do": button})
-        assert answer.status_code == 200 and db.session.query(Route).count() == 0
-        values = form_of(answer.text)
+    answer = alice.page.post("/routes/new", {**values, "do": "add-rule"})
+    assert answer.status_code == 200 and db.session.query(Route).count() == 0
+    values = form_of(answer.text)
+    assert "rules-1-value" in values and "actions-0-p-url" in values, "the editor begins with a condition and a webhook"
     values.update({"rules-0-field": "header", "rules-0-type": "regex", "rules-0-value": r"\d+", "actions-0-p-url": "https://x.test/hook"})
     values = form_of(alice.page.post("/routes/new", {**values, "do": "refresh"}).text)
     assert "rules-0-header_name" in values
@@ -79,7 +81,8 @@ def test_a_route_is_built_without_script_step_by_step(alice: Any, box: Any) -> N
     assert saved.status_code == 303, saved.text
     route = db.session.query(Route).one()
     rules = {rule.field: rule for rule in db.session.query(Rule)}
-    assert (rules["header"].header_name, rules["header"].engine, rules["subject"].name) == ("X-Order", "re2", "Subject includes text “Invoice”")
+    assert (rules["header"].header_name, rules["header"].engine) == ("X-Order", "re2")
+    assert rules["subject"].name == "Subject includes text “Invoice”"
     steps = db.session.query(Action.type).join(RouteAction, RouteAction.action_id == Action.id).order_by(RouteAction.position).all()
     assert [step.type for step in steps] == ["drop", "webhook"] and saved.headers["Location"].endswith(f"/routes/{route.id}")
     assert "tok-123456789" not in alice.page.get(f"/routes/{route.id}").text
@@ -140,7 +143,6 @@ def test_the_dry_run_shows_the_funnel_and_carries_nothing_out(alice: Any, box: A
         arrive(box, subject=subject)
     arrive(box, subject="Invoice of a test", columns={"is_test": True})
     values = {**form_of(alice.page.get("/routes/new").text), "name": "R"}
-    values = form_of(alice.page.post("/routes/new", {**values, "do": "add-rule"}).text)
     values["rules-0-value"] = "Invoice"
     answer = alice.page.post("/routes/new", {**values, "do": "dry-run"})
     assert "would catch 2 of 3 mails" in answer.text and "does not hold" in answer.text and "Lunch" in answer.text
@@ -200,7 +202,8 @@ def test_the_test_mail_page_runs_dry_and_for_real(alice: Any, box: Any, outside:
     base = {"mailbox_id": str(box.id), "source": "typed", "subject": "Invoice", "body": "Hi"}
     dry = alice.page.post("/test-mail", {**base, "do": "dry"})
     assert dry.status_code == 200 and "Orders" in dry.text and "hooks.example.com" in dry.text and outside.http.sent == []
-    upload = {"mailbox_id": str(box.id), "source": "file", "do": "dry", "file": (io.BytesIO(b"From: a@b.test\r\nSubject: Lunch\r\n\r\nx"), "x.eml")}
+    file = (io.BytesIO(b"From: a@b.test\r\nSubject: Lunch\r\n\r\nx"), "x.eml")
+    upload = {"mailbox_id": str(box.id), "source": "file", "do": "dry", "file": file}
     assert "no match" in alice.page.post("/test-mail", upload).text
     assert alice.page.post("/test-mail", {**base, "source": "archive", "do": "dry"}).status_code == 422
     real = alice.page.post("/test-mail", {**base, "route_id": str(route.id), "do": "run"})

@@ -12,6 +12,7 @@ from typing import Any
 from webapp.automation import actions, rule_types
 from webapp.automation.mail_fields import FIELDS
 from webapp.automation.parameters import MASK, Declared, Parameter
+from webapp.automation.rule_types import RuleSpec
 
 MOST_ROWS = 50
 
@@ -28,8 +29,13 @@ class DraftRule:
     value: str = ""
     case_sensitive: bool = False
     shared: int = 0
-    engine: str | None = None
     problem: str | None = None
+
+    @property
+    def evaluated_by(self) -> str | None:
+        """re2 or regex, for a pattern that can be read."""
+        kind = rule_types.find(self.type)
+        return kind.engine(RuleSpec(self.type, self.field, self.value, case_sensitive=self.case_sensitive)) if kind and self.value else None
 
     def values(self) -> dict[str, Any]:
         return {
@@ -237,6 +243,18 @@ def press(draft: Draft, button: str) -> bool:
     else:
         return False
     return True
+
+
+def new_draft(mailbox_id: int | None) -> Draft:
+    """What an empty editor begins with: one condition and one webhook to fill in."""
+    return Draft(mailbox_id=mailbox_id, rules=[DraftRule()], actions=[new_action("webhook")])
+
+
+def is_blank(row: Any) -> bool:
+    """Whether nobody typed anything into a row yet."""
+    if isinstance(row, DraftRule):
+        return row.rule_id is None and not row.value.strip()
+    return row.action_id is None and row.source_id is None and row.values == new_action(row.type).values
 
 
 def new_action(type_name: str) -> DraftAction:

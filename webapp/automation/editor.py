@@ -38,7 +38,7 @@ def rule_row(rule: Rule, used: int, *, here: bool = True) -> DraftRule:
     """A stored rule as a row; `used` counts the routes with it, this one included when it stands `here`."""
     return DraftRule(
         rule.id, rule.name, rule.type, rule.field, rule.header_name or "", rule.value, rule.case_sensitive,
-        shared=max(0, used - (1 if here else 0)), engine=rule.engine, problem=rule.problem,
+        shared=max(0, used - (1 if here else 0)), problem=rule.problem,
     )  # fmt: skip
 
 
@@ -53,7 +53,8 @@ def action_row(action: Action, used: int, *, here: bool = True) -> DraftAction:
 
 def from_message(message: Message) -> Draft:
     """“Create rule from this mail”: its mailbox, its sender and its subject as conditions."""
-    draft = Draft(mailbox_id=message.mailbox_id, direction="incoming" if message.direction == "received" else "outgoing")
+    draft = drafts.new_draft(message.mailbox_id)
+    draft.direction, draft.rules = "incoming" if message.direction == "received" else "outgoing", []
     if message.sender:
         draft.rules.append(DraftRule(type="includes", field="sender", value=message.sender))
     if message.subject:
@@ -67,9 +68,11 @@ def add_existing(actor: Actor, draft: Draft, noun: str, row_id: int | None) -> N
     if row_id is None:
         return
     if noun == "rule" and row_id not in {row.rule_id for row in draft.rules} and (rule := rules.many(actor, [row_id]).get(row_id)):
-        draft.rules.append(rule_row(rule, rules.routes_by_rule([rule.id]).get(rule.id, 0), here=False))
+        kept_rules = [row for row in draft.rules if not drafts.is_blank(row)]
+        draft.rules = [*kept_rules, rule_row(rule, rules.routes_by_rule([rule.id]).get(rule.id, 0), here=False)]
     elif noun == "action" and (action := saved_actions.many(actor, [row_id]).get(row_id)):
-        draft.actions.append(action_row(action, saved_actions.routes_by_action([action.id]).get(action.id, 0), here=False))
+        kept_actions = [row for row in draft.actions if not drafts.is_blank(row)]
+        draft.actions = [*kept_actions, action_row(action, saved_actions.routes_by_action([action.id]).get(action.id, 0), here=False)]
 
 
 def specs(draft: Draft) -> list[RuleSpec]:

@@ -9,19 +9,18 @@ mail which kills workers is found alone, and parked after the third time (RELIAB
 import logging
 import secrets
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, select, update
 
-from webapp.automation import actions, filing, matching, rules, runs, saved_actions
+from webapp.automation import filing, matching, rules, runs
+from webapp.automation.loaded_routes import LoadedRoute, load_routes, snapshot
 from webapp.automation.mail_state import view_of
 from webapp.automation.matching import Outcome
-from webapp.automation.models import MOST_TIMEOUTS, Action, Route, RouteAction, RouteRule, Rule
+from webapp.automation.models import MOST_TIMEOUTS
 from webapp.automation.models_runs import MOST_DEATHS, RoutePlan, Run, RunStep
-from webapp.automation.rule_types import RuleSpec
 from webapp.core import leases, live
 from webapp.core.db import database_now, db, reading, utcnow
 from webapp.mailboxes.models import Mailbox
@@ -32,23 +31,6 @@ log = logging.getLogger("mailroom.automation")
 BATCH = 10
 LEASE_S = 60.0
 PAUSE_S = 10.0
-
-
-@dataclass(frozen=True)
-class LoadedRoute:
-    """A route as it stands at the moment of evaluation; this version is followed and stored (RELIABILITY C-20)."""
-
-    id: int
-    name: str
-    version: int
-    match_type: str
-    stop_on_match: bool
-    rules: list[RuleSpec]
-    steps: list[dict[str, Any]]
-
-    @property
-    def absorbs(self) -> bool:
-        return any((kind := actions.find(step["type"])) is not None and kind.absorbs for step in self.steps)
 
 
 @dataclass
@@ -70,6 +52,9 @@ class Work:
     mailbox: Mailbox
     routes: list[LoadedRoute]
     raw: bytes
+    #: of the mail, for sent mail that nobody has read yet
+    subject: str = ""
+    sender: str = ""
     judged: list[Judged] = field(default_factory=list)
 
 
@@ -84,9 +69,16 @@ def work(until: float) -> bool:
         ids = _claim(owner)
         if not ids:
             return True
-        for plan_id in ids:
-            _work_one(plan_id, owner)
+        if not _work_batch(ids, owner, until):
+            return False
     return False
+
+
+def _give_back(ids: list[int], owner: str) -> None:
+    """The time is up: whoever comes next takes these at once."""
+    free = update(RoutePlan).where(RoutePlan.id.in_(ids), RoutePlan.lease_owner == owner)
+    db.session.execute(free.values(lease_until=None, deaths=RoutePlan.deaths - 1), execution_options={"synchronize_session": False})
+    db.session.commit()
 
 
 def _claim(owner: str) -> list[int]:
@@ -99,25 +91,63 @@ def _claim(owner: str) -> list[int]:
     return ids
 
 
-def _work_one(plan_id: int, owner: str) -> None:
+def _work_batch(ids: list[int], owner: str, until: float) -> bool:
+    """Judge each, record all in one transaction; False when the time was up before the last one."""
+    ready: list[Work] = []
+    known: dict[tuple[int, str, int | None], list[LoadedRoute]] = {}
+    for number, plan_id in enumerate(ids):
+        if number and time.monotonic() >= until:
+            _give_back(ids[number:], owner)
+            break
+        found = _judged(plan_id, owner, known)
+        if found is not None:
+            ready.append(found)
     try:
-        found = _load(plan_id)
-        if found is None:
-            return
-        found.judged = judge(found) if found.plan.deaths <= MOST_DEATHS else _parked(found)
-        _record(found, owner)
+        for found in ready:
+            _record(found, owner)
         db.session.commit()
     except Exception:
-        # A bug in one plan must not stop the others; it comes back, alone, and is parked after the third time.
-        log.exception("evaluation failed", extra={"plan_id": plan_id})
+        log.exception("recording a batch failed; it is done again one by one")
         db.session.rollback()
-        pause = {"lease_until": database_now() + timedelta(seconds=PAUSE_S)}
-        db.session.execute(update(RoutePlan).where(RoutePlan.id == plan_id, RoutePlan.lease_owner == owner).values(pause))
-        db.session.commit()
+        for found in ready:
+            _record_alone(found.plan.id, owner)
+    return len(ids) == 1 or time.monotonic() < until
 
 
-def _load(plan_id: int) -> Work | None:
-    """Everything in one reading transaction, which is over when this returns."""
+def _judged(plan_id: int, owner: str, known: dict[tuple[int, str, int | None], list[LoadedRoute]]) -> Work | None:
+    try:
+        found = _load(plan_id, known)
+        if found is not None:
+            found.judged = judge(found) if found.plan.deaths <= MOST_DEATHS else _parked(found)
+        return found
+    except Exception:
+        log.exception("evaluation failed", extra={"plan_id": plan_id})
+        _pause(plan_id, owner)
+        return None
+
+
+def _record_alone(plan_id: int, owner: str) -> None:
+    """A bug in one plan must not stop the others."""
+    try:
+        found = _judged(plan_id, owner, {})
+        if found is not None:
+            _record(found, owner)
+            db.session.commit()
+    except Exception:
+        log.exception("recording failed", extra={"plan_id": plan_id})
+        _pause(plan_id, owner)
+
+
+def _pause(plan_id: int, owner: str) -> None:
+    """What went wrong comes back, alone, and is parked after the third time."""
+    db.session.rollback()
+    pause = {"lease_until": database_now() + timedelta(seconds=PAUSE_S)}
+    db.session.execute(update(RoutePlan).where(RoutePlan.id == plan_id, RoutePlan.lease_owner == owner).values(pause))
+    db.session.commit()
+
+
+def _load(plan_id: int, known: dict[tuple[int, str, int | None], list[LoadedRoute]]) -> Work | None:
+    """Everything in one reading transaction, which is over when this returns; `known` keeps the routes for the rest of the batch."""
     with reading():
         plan = db.session.get(RoutePlan, plan_id, populate_existing=True)
         message = db.session.get(Message, plan.message_id, populate_existing=True) if plan else None
@@ -125,49 +155,21 @@ def _load(plan_id: int) -> Work | None:
             db.session.commit()
             return None
         mailbox = db.session.get_one(Mailbox, plan.mailbox_id, populate_existing=True)
-        found = load_routes(runs.candidates(plan.mailbox_id, message.direction, plan.route_id))
+        key = (plan.mailbox_id, message.direction, plan.route_id)
+        if key not in known:
+            known[key] = load_routes(runs.candidates(*key))
         raw = store.raw_of(message)
         db.session.commit()
-    return Work(plan, message, mailbox, found, raw)
-
-
-def load_routes(routes: Sequence[Route]) -> list[LoadedRoute]:
-    """Routes with their rules and actions, three queries whatever their number."""
-    ids = [route.id for route in routes]
-    own_rules: dict[int, list[RuleSpec]] = {route_id: [] for route_id in ids}
-    own_steps: dict[int, list[dict[str, Any]]] = {route_id: [] for route_id in ids}
-    rule_query = select(RouteRule.route_id, Rule).join(Rule, Rule.id == RouteRule.rule_id).where(RouteRule.route_id.in_(ids))
-    for route_id, rule in db.session.execute(rule_query.order_by(RouteRule.position)) if ids else ():
-        own_rules[route_id].append(rules.spec_of(rule))
-    step_query = select(RouteAction, Action).join(Action, Action.id == RouteAction.action_id).where(RouteAction.route_id.in_(ids))
-    for place, action in db.session.execute(step_query.order_by(RouteAction.position)) if ids else ():
-        own_steps[place.route_id].append(step_of(action, place))
-    return [
-        LoadedRoute(r.id, r.name, r.version, r.match_type, r.stop_on_match, own_rules[r.id], own_steps[r.id]) for r in routes
-    ]  # fmt: skip
-
-
-def step_of(action: Action, place: RouteAction | None = None) -> dict[str, Any]:
-    """An action as a run follows it: the settings of the place in the route win over the action's own."""
-    kind = actions.find(action.type)
-    own_pass = place.pass_to_next if place is not None else None
-    return {
-        "action_id": action.id, "name": action.name, "type": action.type,
-        "settings": {
-            "parameters": action.parameters, "attach_to_mail": action.attach_to_mail,
-            "pass_to_next": action.pass_to_next if own_pass is None else own_pass,
-            "on_error": (place.on_error if place is not None else None) or saved_actions.on_error_of(action),
-            "timeout_s": action.timeout_seconds or (kind.timeout_s if kind else 15.0), "max_attempts": action.max_attempts,
-        },
-    }  # fmt: skip
+    return Work(plan, message, mailbox, known[key], raw)
 
 
 def judge(found: Work) -> list[Judged]:
-    """Walk through the routes in their order. Pure."""
+    """Walk through the routes in their order; touches no database."""
     message = found.message
     mail = view_of(
         found.raw, envelope_sender=message.envelope_sender, envelope_recipients=message.envelope_recipients, direction=message.direction
     )
+    found.subject, found.sender = mail.subject, mail.sender.email
     judged: list[Judged] = []
     stopped_by: str | None = None
     for route in found.routes:
@@ -191,7 +193,6 @@ def _record(found: Work, owner: str) -> None:
     mine = delete(RoutePlan).where(RoutePlan.id == found.plan.id, RoutePlan.lease_owner == owner)
     gone: Any = db.session.execute(mine, execution_options={"synchronize_session": False})
     if gone.rowcount == 0:
-        db.session.rollback()
         return
     db.session.expunge(found.plan)
     message = db.session.get_one(Message, found.message.id, with_for_update=True, populate_existing=True)
@@ -227,6 +228,7 @@ def _record_route(found: Work, judged: Judged, known: dict[int, Run]) -> Run | N
     if run is None:
         run = runs.add_run(found.message, found.mailbox.id, route, found.plan.round, request_id=found.plan.request_id)
     run.route_name, run.route_version = route.name, route.version
+    run.subject, run.sender = run.subject or found.subject, found.sender or run.sender
     run.snapshot = snapshot(route, outcome)
     run.verdicts = [verdict.as_dict() for verdict in outcome.verdicts] if outcome else []
     run.matched, run.error = matched if outcome else None, judged.reason
@@ -243,19 +245,6 @@ def _record_route(found: Work, judged: Judged, known: dict[int, Run]) -> Run | N
         run.holds_mail = found.plan.held and route.absorbs and found.message.direction == "received"
     db.session.flush()
     return run
-
-
-def snapshot(route: LoadedRoute, outcome: Outcome | None) -> dict[str, Any]:
-    """The route as it was, for the log."""
-    return {
-        "match_type": route.match_type, "stop_on_match": route.stop_on_match, "decided_by": outcome.decided_by if outcome else None,
-        "rules": [
-            {"id": rule.id, "name": rule.name, "type": rule.type, "field": rule.field, "header_name": rule.header_name or None,
-             "value": rule.value, "case_sensitive": rule.case_sensitive}
-            for rule in route.rules
-        ],
-        "action_ids": [step["action_id"] for step in route.steps],
-    }  # fmt: skip
 
 
 def _add_steps(run: Run, route: LoadedRoute) -> None:

@@ -21,7 +21,7 @@ from webapp.automation.contexts import Loaded
 from webapp.automation.models_runs import MOST_DEATHS, Run, RunStep, StepAttempt
 from webapp.automation.redaction import redact
 from webapp.automation.waits import wait_s
-from webapp.core import leases, live
+from webapp.core import leases, live, queue
 from webapp.core.db import database_now, db, utcnow
 from webapp.core.wording import span
 from webapp.messages import raws
@@ -40,6 +40,7 @@ class Claimed:
     step_id: int
     number: int
     owner: str
+    until: float
 
 
 def has_due() -> bool:
@@ -59,14 +60,14 @@ def work(until: float) -> bool:
         if not ids:
             db.session.commit()
             return True
-        claimed = _begin(ids[0], owner)
+        claimed = _begin(ids[0], owner, until)
         db.session.commit()
         while claimed is not None:
             claimed = _attempt(claimed)
     return False
 
 
-def _begin(run_id: int, owner: str) -> Claimed | None:
+def _begin(run_id: int, owner: str, until: float) -> Claimed | None:
     """After the claim: note what a dead worker left, then the attempt at hand. None when the run is over."""
     run = db.session.get_one(Run, run_id, populate_existing=True)
     run.deaths += 1
@@ -79,7 +80,7 @@ def _begin(run_id: int, owner: str) -> Claimed | None:
     if run.deaths > MOST_DEATHS:
         _park(run, step)
         return None
-    return _note_start(run, step, owner)
+    return _note_start(run, step, owner, until)
 
 
 def _next_step(run: Run) -> RunStep | None:
@@ -87,13 +88,13 @@ def _next_step(run: Run) -> RunStep | None:
     return db.session.scalars(query.limit(1), execution_options={"populate_existing": True}).first()
 
 
-def _note_start(run: Run, step: RunStep, owner: str) -> Claimed:
+def _note_start(run: Run, step: RunStep, owner: str, until: float) -> Claimed:
     step.status, step.started_at = "running", utcnow()
     step.attempts += 1
     run.status, run.step = "running", step.position
     run.lease_until = database_now() + timedelta(seconds=float(step.settings["timeout_s"]) + SPARE_S)
     db.session.flush()
-    return Claimed(run.id, step.id, step.attempts, owner)
+    return Claimed(run.id, step.id, step.attempts, owner, until)
 
 
 def _note_death(run: Run, step: RunStep) -> None:
@@ -169,11 +170,13 @@ def _record(claimed: Claimed, loaded: Loaded, result: Result, prepared: raws.Pre
     ))  # fmt: skip
     live.notify(run.workspace_id, runs.LIVE_EVENT)
     if result.outcome in ("success", "skipped"):
-        return _succeeded(run, step, result, prepared, detail, claimed.owner)
+        _succeeded(run, step, result, prepared, detail)
+        return _go_on(run, claimed)
     if result.outcome == "retry" and claimed.number < int(step.settings["max_attempts"]):
         _later(run, step, result, claimed.number)
         return None
-    return _failed(run, step, result, claimed.owner)
+    _failed(run, step, result)
+    return _go_on(run, claimed)
 
 
 def as_dict(value: Any) -> dict[str, Any] | None:
@@ -192,7 +195,7 @@ def do_deed(result: Result) -> Result:
     return replace(result, detail=text) if text else result
 
 
-def _succeeded(run: Run, step: RunStep, result: Result, prepared: raws.Prepared | None, detail: str, owner: str) -> Claimed | None:
+def _succeeded(run: Run, step: RunStep, result: Result, prepared: raws.Prepared | None, detail: str) -> None:
     step.status = "skipped" if result.outcome == "skipped" else "success"
     step.finished_at, step.detail = utcnow(), result.detail or detail
     step.passed_on = bool(step.settings["pass_to_next"]) if result.pass_to_next is None else result.pass_to_next
@@ -204,7 +207,6 @@ def _succeeded(run: Run, step: RunStep, result: Result, prepared: raws.Prepared 
             filing.absorb(message, run.round)
     if not step.passed_on:
         _skip_rest(run, step, f"“{step.name}” does not pass the mail on.")
-    return _go_on(run, owner)
 
 
 def _later(run: Run, step: RunStep, result: Result, attempts: int) -> None:
@@ -216,23 +218,28 @@ def _later(run: Run, step: RunStep, result: Result, attempts: int) -> None:
     db.session.flush()
 
 
-def _failed(run: Run, step: RunStep, result: Result, owner: str) -> Claimed | None:
+def _failed(run: Run, step: RunStep, result: Result) -> None:
     step.status, step.finished_at = "failed", utcnow()
     given_up = f" Given up after {step.attempts} attempts." if result.outcome == "retry" and step.attempts > 1 else ""
     step.detail = (result.error or "It did not work.") + given_up
     run.error = run.error or f"Action {step.position + 1}, “{step.name}”: {step.detail}"
     if step.settings["on_error"] == "stop":
         _skip_rest(run, step, f"“{step.name}” failed and stops the route.")
-    return _go_on(run, owner)
 
 
-def _go_on(run: Run, owner: str) -> Claimed | None:
+def _go_on(run: Run, claimed: Claimed) -> Claimed | None:
+    """The next attempt; None at the end, or when the time of this job is up and another one goes on."""
     db.session.flush()
     step = _next_step(run)
     if step is None:
         _end(run)
         return None
-    return _note_start(run, step, owner)
+    if time.monotonic() < claimed.until:
+        return _note_start(run, step, claimed.owner, claimed.until)
+    run.step, run.next_attempt_at = step.position, database_now()
+    run.lease_until = run.lease_owner = None
+    queue.ring(runs.DRAIN)
+    return None
 
 
 def _skip_rest(run: Run, step: RunStep, why: str) -> None:

@@ -14,10 +14,10 @@ from sqlalchemy import select
 
 from webapp.audit import service as audit
 from webapp.audit.service import Target
-from webapp.automation import contexts, evaluation, loops, mail_state, matching, parameters, reach, rules, runs, saved_actions, steps
+from webapp.automation import contexts, loaded_routes, loops, mail_state, matching, parameters, reach, rules, runs, saved_actions, steps
 from webapp.automation.actions.base import RunInfo
 from webapp.automation.data_rows import lookup
-from webapp.automation.evaluation import LoadedRoute
+from webapp.automation.loaded_routes import LoadedRoute
 from webapp.automation.mail_view import MailView
 from webapp.automation.models import Route
 from webapp.automation.redaction import redact
@@ -217,7 +217,7 @@ def plan_dry_run(actor: Actor, mailbox_id: int, given: dict[str, Any]) -> DryRun
     else:
         routes = runs.candidates(mailbox.id, ready.direction)
     receiver = ready.archived.recipient if ready.archived and ready.archived.recipient else mailbox.email
-    return DryRun(ready, evaluation.load_routes(routes), mailbox, lookup(mailbox.id, receiver), receiver)
+    return DryRun(ready, loaded_routes.load_routes(routes), mailbox, lookup(mailbox.id, receiver), receiver)
 
 
 # --- one rule, one action ----------------------------------------------------------------------------------
@@ -252,7 +252,7 @@ def plan_action_test(actor: Actor, action_id: int, given: dict[str, Any]) -> Act
     mailbox = mailbox or ready.mailbox
     if mailbox is None:
         raise invalid("mailbox_id", "Name the mailbox on whose behalf the action runs.")
-    step = evaluation.step_of(action)
+    step = loaded_routes.step_of(action)
     receiver = ready.archived.recipient if ready.archived and ready.archived.recipient else mailbox.email
     info = run_info(mailbox, ready, None, f"Test of {action.name}")
     raw_id = ready.archived.raw_id if ready.archived else None

@@ -26,7 +26,7 @@ class Webhook(ActionType):
     name = "webhook"
     label = "Call webhook"
     icon = "webhook"
-    summary = "Calls a URL with the mail; with attach_to_mail the answer becomes an attachment for the actions behind it."
+    summary = "Calls a URL with the mail; the answer can become an attachment for the actions behind it."
     attaches = True
     outside = True
     parameters = (
@@ -39,7 +39,7 @@ class Webhook(ActionType):
             description="Empty: Mailroom's own shape with all of the mail. For JSON, variables stand inside string values.",
         ),
         Parameter("auth", "Authentication", "group", parameters=(
-            Parameter("type", "Kind", "choice", default="none", choices=AUTH),
+            Parameter("type", "Authentication", "choice", default="none", choices=AUTH),
             Parameter("username", "User name", when=("type", ("basic",))),
             Parameter("password", "Password", "secret", when=("type", ("basic",))),
             Parameter("token", "Token", "secret", when=("type", ("bearer",))),

@@ -70,7 +70,7 @@ def new_route() -> Response:
     actor = current_actor()
     if request.method == "POST":
         return _submitted(actor, None)
-    draft = Draft(mailbox_id=request.args.get("mailbox", type=int))
+    draft = drafts.new_draft(request.args.get("mailbox", type=int))
     message_id = request.args.get("message", type=int)
     if message_id is not None:
         draft = editor.from_message(trials.mailbox_of_message(actor, message_id))

@@ -1,5 +1,6 @@
 """/runs: what routes did, each with every rule's verdict and every attempt of every action."""
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -126,8 +127,16 @@ def _message(value: dict[str, Any] | None, first: tuple[str, ...]) -> str:
         return envelope.orjson.dumps(value, option=envelope.orjson.OPT_INDENT_2, default=str).decode()
     head = " ".join(str(value[name]) for name in first if value.get(name) is not None)
     lines = [head, *(f"{name}: {text}" for name, text in value["headers"].items())]
-    body = value.get("body") or ""
+    body = _readable(value.get("body") or "")
     return "\n".join(lines) + (f"\n\n{body}" if body else "")
+
+
+def _readable(body: str) -> str:
+    """JSON on several lines; everything else as it is."""
+    try:
+        return json.dumps(json.loads(body), ensure_ascii=False, indent=2) if body[:1] in "[{" else body
+    except ValueError:
+        return body
 
 
 @bp.post("/runs/<int:run_id>/retry")
