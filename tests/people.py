@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from itsdangerous import URLSafeTimedSerializer
+
 from webapp.accounts import service, sessions
 from webapp.accounts.models import Membership, User, Workspace
 from webapp.core.actor import Actor
