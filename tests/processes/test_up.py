@@ -1,5 +1,6 @@
 """`app.py up` as a real process: ready, restarting what dies, ending cleanly, leaving nothing behind."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -71,7 +72,10 @@ def house(tmp_path: Path) -> Iterator[House]:
 
 def named(living: Living, name: str) -> list[int]:
     """Processes of the family whose name begins so (Linux shows 15 characters)."""
-    names = {pid: (Path("/proc") / str(pid) / "comm").read_text().strip() for pid in living.family()}
+    names = {}
+    for pid in living.family():
+        with contextlib.suppress(FileNotFoundError):  # a short helper that ended meanwhile
+            names[pid] = (Path("/proc") / str(pid) / "comm").read_text().strip()
     return [pid for pid, found in names.items() if found.startswith(name)]
 
 

@@ -35,7 +35,7 @@ class Supervisor:
         self.after_death: Callable[[Child, int], None] = lambda child, pid: None
         self.on_stop: Callable[[], None] = lambda: None
         self.stopping_since: float | None = None
-        self._stop_signals = 0
+        self._stop_signals: list[int] = []
         self._selector = selectors.DefaultSelector()
         self._watchdog = guard.Watchdog()
         self._wake = os.pipe()
@@ -114,7 +114,8 @@ class Supervisor:
             else:
                 self._show(key.data)
         if self._stop_signals and self.stopping_since is None:
-            self.console.say("up", "Stopping. Once more ends everything at once.")
+            name = signal.Signals(self._stop_signals[0]).name
+            self.console.say("up", f"Stopping ({name}). Once more ends everything at once.")
             self.stop()
         self._bury()
         if self.stopping_since is None:
@@ -122,8 +123,8 @@ class Supervisor:
         else:
             self._stop_stages(time.monotonic() - self.stopping_since)
 
-    def _asked_to_stop(self, *_: Any) -> None:
-        self._stop_signals += 1
+    def _asked_to_stop(self, number: int, _: Any) -> None:
+        self._stop_signals.append(number)
 
     def _show(self, child: Child) -> bool:
         """Show what it wrote; False at the end of its output, which is closed then."""
@@ -184,7 +185,7 @@ class Supervisor:
 
     def _stop_stages(self, passed_s: float) -> None:
         """Ask the parts of each stage to stop once the stages before are gone or had their time."""
-        if passed_s > STOP_S or self._stop_signals > 1:
+        if passed_s > STOP_S or len(self._stop_signals) > 1:
             for child in self.children:
                 if child.pid is not None:
                     guard.kill_group(child.pid)
