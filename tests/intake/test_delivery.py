@@ -141,17 +141,17 @@ def test_c02_a_store_that_fails_answers_452_and_the_repeat_is_stored_once(
 ) -> None:
     make_mailbox(alice, "hello@acme.test")
     server = smtp(**STRANGERS)
-    real = service.store.store_message
+    real = service.store.store_many
 
-    def broken(**values: Any) -> Any:
-        real(**values)
+    def broken(rows: Any) -> Any:
+        real(rows)
         raise OperationalError("INSERT", {}, Exception("database or disk is full"))
 
-    monkeypatch.setattr(service.store, "store_message", broken)
+    monkeypatch.setattr(service.store, "store_many", broken)
     with pytest.raises(smtplib.SMTPDataError) as refused:
         send(server, "hello@acme.test")
     assert refused.value.smtp_code == 452
-    monkeypatch.setattr(service.store, "store_message", real)
+    monkeypatch.setattr(service.store, "store_many", real)
     assert messages() == []
     send(server, "hello@acme.test")
     assert len(messages()) == 1

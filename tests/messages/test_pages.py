@@ -13,6 +13,7 @@ from webapp.core.db import db
 from webapp.core.trash import restore
 from webapp.messages import links, timeline
 from webapp.messages.models import Message
+from webapp.messages.pages import PER_PAGE
 
 SAMPLES = sorted((Path(__file__).parent.parent / "mail" / "samples").glob("*/*.eml"))
 XSS = (
@@ -76,10 +77,10 @@ def test_an_empty_inbox_teaches_the_first_mail(alice: Any) -> None:
 
 
 def test_pages_of_the_list_go_on_by_cursor(alice: Any, box: Any) -> None:
-    for number in range(52):
+    for number in range(PER_PAGE + 2):
         make_mail(box, subject=f"number {number:02}.")
     first = alice.page.get("/mail").text
-    assert "number 51." in first and "number 01." not in first and "52 mails" in first
+    assert f"number {PER_PAGE + 1}." in first and "number 01." not in first and f"{PER_PAGE + 2} mails" in first
     older = first.split('rel="next"')[0].rsplit('href="', 1)[1].split('"')[0].replace("&amp;", "&")
     assert "number 01." in alice.page.get(older).text
 

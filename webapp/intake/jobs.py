@@ -17,8 +17,10 @@ from webapp.core import events, live
 from webapp.core.db import database_now, db, reading
 from webapp.core.leases import claim, free
 from webapp.core.queue import drain
+from webapp.domains.models import Domain
 from webapp.mail import mime
 from webapp.mail.mime import ParsedMail
+from webapp.mailboxes.models import Mailbox
 from webapp.messages import store
 from webapp.messages.models import MOST_DEATHS, Message
 
@@ -62,16 +64,19 @@ def _claim() -> list[int]:
 def process(ids: list[int]) -> None:
     """Read these messages and finish them in one transaction."""
     with reading():
-        rows = list(db.session.scalars(select(Message).where(Message.id.in_(ids)).order_by(Message.id)))
-        worn = [row.id for row in rows if row.deaths > MOST_DEATHS]
-        parsed = {row.id: mime.parse(store.raw_of(row)) for row in rows if row.id not in worn}
+        rows = db.session.execute(select(Message.id, Message.raw_id).where(Message.id.in_(ids), Message.deaths <= MOST_DEATHS)).all()
+        parsed = {row.id: mime.parse(store.load_raw(row.raw_id)) for row in rows}
         db.session.rollback()
-    messages = db.session.scalars(select(Message).where(Message.id.in_(ids), WAITING).order_by(Message.id).with_for_update())
-    for message in list(messages):
-        if message.id in parsed:
-            finish(message, parsed[message.id])
-        else:
-            park(message, message.problem or "The worker that read it died each time.")
+    messages = list(db.session.scalars(select(Message).where(Message.id.in_(ids), WAITING).order_by(Message.id).with_for_update()))
+    boxes = {message.mailbox_id for message in messages if message.mailbox_id}
+    # held by name until the end, so that the session keeps them and nobody asks for each again
+    _kept = list(db.session.execute(select(Mailbox, Domain).join(Domain, Domain.id == Mailbox.domain_id).where(Mailbox.id.in_(boxes))))
+    with db.session.no_autoflush:
+        for message in messages:
+            if message.id in parsed:
+                finish(message, parsed[message.id])
+            else:
+                park(message, message.problem or "The worker that read it died each time.")
     db.session.commit()
 
 

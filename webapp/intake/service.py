@@ -6,8 +6,9 @@ Replies are whole reply lines (`mail.status`); None means yes. Functions here ar
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from webapp.audit import service as audit
 from webapp.audit.service import Target
@@ -21,6 +22,7 @@ from webapp.mail import mime, status
 from webapp.mail.address import normalise, parse_address_list
 from webapp.mail.mime_parse import split_raw
 from webapp.mail.smtp_in import Arrival
+from webapp.mailboxes.addressing import Resolved
 from webapp.mailboxes.models import Mailbox
 from webapp.messages import raws, store
 from webapp.sending import service as sending
@@ -117,7 +119,9 @@ def accept(arrivals: Sequence[Arrival]) -> list[str]:
         except Exception as error:
             logger.exception("a message could not be looked at")
             replies[place] = _failure(error)
-    replies.update(_together(ready))
+    from_logins = {place: one for place, one in ready.items() if one.arrival.login is not None}
+    replies.update(_together({place: one for place, one in ready.items() if place not in from_logins}, deliver))
+    replies.update(_together(from_logins, submit))
     return [replies.get(place, status.STORE_FAILED) for place in range(len(arrivals))]
 
 
@@ -137,18 +141,18 @@ def look_at(arrival: Arrival) -> str | None:
     return refusal
 
 
-def _together(ready: dict[int, Ready]) -> dict[int, str]:
+def _together(ready: dict[int, Ready], take: Callable[[dict[int, Ready]], dict[int, str]]) -> dict[int, str]:
+    """All of them in one transaction; when that fails, each in one of its own."""
     if not ready:
         return {}
     try:
-        found = {place: take(one) for place, one in ready.items()}
-        if len(ready) == 1 or all(reply.startswith("250") for reply in found.values()):
-            if all(reply.startswith("250") for reply in found.values()):
-                db.session.commit()
-            else:
-                db.session.rollback()
-            return found
+        found = take(ready)
+        db.session.commit()
+        return found
+    except Refused as refused:
         db.session.rollback()
+        if len(ready) == 1:
+            return dict.fromkeys(ready, refused.reply)
     except Exception as error:
         db.session.rollback()
         if len(ready) == 1:
@@ -157,7 +161,7 @@ def _together(ready: dict[int, Ready]) -> dict[int, str]:
         logger.warning("%s messages could not be stored together, trying each by itself: %s", len(ready), error)
     alone: dict[int, str] = {}
     for place, one in ready.items():
-        alone.update(_together({place: one}))
+        alone.update(_together({place: one}, take))
     return alone
 
 
@@ -166,50 +170,77 @@ def _failure(error: Exception) -> str:
     return status.STORE_FULL if "full" in text or "no space" in text else status.STORE_FAILED
 
 
-def take(ready: Ready) -> str:
-    """Store one message in the current transaction; the reply, 250 or a refusal that leaves nothing of it."""
-    who: Who | None = ready.arrival.login.data if ready.arrival.login else None
-    return _submit(ready, who) if who is not None else _deliver(ready)
+class Refused(Exception):
+    """A message that is refused after something of it was written; the transaction has to go."""
+
+    def __init__(self, reply: str) -> None:
+        super().__init__(reply)
+        self.reply = reply
 
 
-def _deliver(ready: Ready) -> str:
-    """From another server: one copy in each mailbox."""
-    arrival = ready.arrival
+def deliver(ready: dict[int, Ready]) -> dict[int, str]:
+    """From other servers: one copy in each mailbox, all of them in a few statements."""
+    known: dict[str, Resolved] = {}
+    replies: dict[int, str] = {}
+    rows: list[tuple[int, str, dict[str, Any]]] = []
+    for place, one in ready.items():
+        boxes = _boxes(one, known)
+        if isinstance(boxes, str):
+            replies[place] = boxes
+        else:
+            rows += [(place, one.source.sha256, _copy(one, mailbox, address)) for mailbox, address in boxes]
+    if rows:
+        ids = raws.keep_many(ready[place].source for place, _, _ in rows)
+        made = store.store_many([{**row, "raw_id": ids[digest]} for _, digest, row in rows])
+        for (place, _, _), message_id in zip(rows, made, strict=True):
+            replies.setdefault(place, status.stored_as(message_id))
+    return replies
+
+
+def _boxes(one: Ready, known: dict[str, Resolved]) -> list[tuple[Mailbox, str]] | str:
+    """The mailboxes of one message with the address that each gets it for, or the reply that refuses it."""
     boxes: dict[int, tuple[Mailbox, str]] = {}
-    for address in arrival.recipients:
-        found = recipients.resolve(address)
-        refusal = recipients.refusal(found, arrival.trusted)
+    for address in one.arrival.recipients:
+        if address not in known:
+            known[address] = recipients.resolve(address)
+        found = known[address]
+        refusal = recipients.refusal(found, one.arrival.trusted)
         if refusal is not None or found.mailbox is None:  # it was taken at RCPT, so let the sender ask again
             return refusal if refusal and refusal.startswith("4") else status.LOOKUP_FAILED
-        if ready.source.size_bytes > found.mailbox.max_message_bytes:
+        if one.source.size_bytes > found.mailbox.max_message_bytes:
             return status.MAILBOX_TAKES_LESS
         boxes.setdefault(found.mailbox.id, (found.mailbox, address))
-    row = raws.keep(ready.source)
-    first = 0
-    for mailbox, address in boxes.values():
-        message = store.store_message(
-            workspace_id=mailbox.workspace_id, mailbox_id=mailbox.id, direction="received", raw_id=row.id, envelope_sender=arrival.sender,
-            envelope_recipients=arrival.recipients, recipient=normalise(address), trusted=arrival.trusted, ip=arrival.ip, helo=arrival.helo,
-        )  # fmt: skip
-        first = first or message.id
-    return status.stored_as(first)
+    return list(boxes.values())
+
+
+def _copy(one: Ready, mailbox: Mailbox, address: str) -> dict[str, Any]:
+    arrival = one.arrival
+    return {
+        "workspace_id": mailbox.workspace_id, "mailbox_id": mailbox.id, "direction": "received", "size_bytes": one.source.size_bytes,
+        "envelope_sender": arrival.sender, "envelope_recipients": arrival.recipients, "recipient": normalise(address),
+        "trusted": arrival.trusted, "ip": arrival.ip, "helo": arrival.helo,
+    }  # fmt: skip
+
+
+def submit(ready: dict[int, Ready]) -> dict[int, str]:
+    """From logins: an archive copy in the mailbox of each, and a delivery for each recipient, those here included. raises Refused"""
+    return {place: _submit(one, one.arrival.login.data) for place, one in ready.items() if one.arrival.login is not None}
 
 
 def _submit(ready: Ready, who: Who) -> str:
-    """From a login: an archive copy in its mailbox, and one delivery for each recipient, those here included."""
     arrival = ready.arrival
     mailbox = logins.own_mailbox(who, arrival.sender)
     if mailbox is None:
-        return status.SENDER_NOT_OWNED
+        raise Refused(status.SENDER_NOT_OWNED)
     if ready.source.size_bytes > mailbox.max_message_bytes:
-        return status.MAILBOX_TAKES_LESS
+        raise Refused(status.MAILBOX_TAKES_LESS)
     try:
         outgoing = sending.submit(
             workspace_id=mailbox.workspace_id, mailbox_id=mailbox.id, envelope_sender=mailbox.email, recipients=arrival.recipients,
             raw=arrival.raw, kind="smtp", run_routes=True,
         )  # fmt: skip
     except HouseError as error:
-        return f"{'451 4.3.0' if error.retryable else '554 5.6.0'} {' '.join(error.message.split())[:400]}"
+        raise Refused(f"{'451 4.3.0' if error.retryable else '554 5.6.0'} {' '.join(error.message.split())[:400]}") from error
     actor = who.actor or Actor("mailbox", who.workspace_id, name=who.name, ip=who.ip)
     after = {"mailbox": mailbox.email, "recipients": arrival.recipients}
     audit.record(actor, "message.send", Target("message", outgoing.message_id, outgoing.subject or "(no subject)"), after=after)

@@ -31,20 +31,14 @@ def scopes_of(workspace_id: int, mailbox_id: int | None) -> list[str]:
 
 
 def put(message: Message, **fields: str) -> None:
-    """Index one message; `fields` are the columns of `message_texts`."""
+    """Index one message; `fields` are the columns of `message_texts`. One statement, whether it was indexed before or not."""
     kept = {name: storable(fields.get(name, ""), MOST_CHARS) for name in WEIGHTS}
     scopes = scopes_of(message.workspace_id, message.mailbox_id)
-    row = db.session.get(MessageText, message.id) or MessageText(message_id=message.id)
-    row.scope = " ".join(scopes)
-    for name, value in kept.items():
-        setattr(row, name, value)
-    db.session.add(row)
-    db.session.flush()
-    if not is_sqlite():
-        db.session.execute(
-            text("UPDATE message_texts SET words = CAST(:words AS tsvector) WHERE message_id = :id"),
-            {"words": tsvector(scopes, kept), "id": message.id},
-        )
+    values = {"message_id": message.id, "scope": " ".join(scopes), **kept}
+    if is_sqlite():
+        db.session.execute(PUT_FTS5, values)
+    else:
+        db.session.execute(PUT_TSVECTOR, {**values, "words": tsvector(scopes, kept)})
 
 
 def hide(message: Message) -> None:
@@ -130,6 +124,18 @@ class Hits:
         return list(db.session.execute(text(statement), values).scalars())
 
 
+PUT_FTS5 = text("""
+    INSERT INTO message_texts (message_id, scope, subject, sender, receivers, files, body)
+    VALUES (:message_id, :scope, :subject, :sender, :receivers, :files, :body)
+    ON CONFLICT (message_id) DO UPDATE SET scope = excluded.scope, subject = excluded.subject, sender = excluded.sender,
+        receivers = excluded.receivers, files = excluded.files, body = excluded.body
+""")
+PUT_TSVECTOR = text("""
+    INSERT INTO message_texts (message_id, scope, subject, sender, receivers, files, body, words)
+    VALUES (:message_id, :scope, :subject, :sender, :receivers, :files, :body, CAST(:words AS tsvector))
+    ON CONFLICT (message_id) DO UPDATE SET scope = excluded.scope, subject = excluded.subject, sender = excluded.sender,
+        receivers = excluded.receivers, files = excluded.files, body = excluded.body, words = excluded.words
+""")
 FTS5_DOWN = "SELECT rowid FROM message_fts WHERE message_fts MATCH :query AND rowid < :beyond ORDER BY rowid DESC LIMIT :most"
 FTS5_UP = "SELECT rowid FROM message_fts WHERE message_fts MATCH :query AND rowid > :beyond ORDER BY rowid LIMIT :most"
 FTS5_SCOPES = """

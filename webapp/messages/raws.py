@@ -62,6 +62,31 @@ def keep(prepared: Prepared) -> RawMessage:
     return db.session.scalars(_by_digest(prepared.sha256)).one()
 
 
+def keep_many(sources: Iterable[Prepared]) -> dict[str, int]:
+    """The ids of the rows of several contents, by their digest; two statements however many they are."""
+    wanted = {source.sha256: source for source in sources}
+    found = _ids_of(list(wanted))
+    for known in found:
+        if wanted[known].blob_key:
+            _forget_blob(str(wanted[known].blob_key))
+    missing: list[dict[str, Any]] = [
+        {"sha256": one.sha256, "size_bytes": one.size_bytes, "packed": one.packed, "blob_key": one.blob_key, "created_at": utcnow()}
+        for one in wanted.values() if one.sha256 not in found
+    ]  # fmt: skip
+    if missing:
+        insert: Any = sqlite.insert if is_sqlite() else postgresql.insert
+        db.session.execute(insert(RawMessage.__table__).on_conflict_do_nothing(index_elements=["sha256"]), missing)
+        found |= _ids_of([row["sha256"] for row in missing])
+    return found
+
+
+def _ids_of(digests: list[str]) -> dict[str, int]:
+    table = RawMessage.__table__.c
+    query = select(table.sha256, table.id).where(table.sha256.in_(digests))
+    query = query if is_sqlite() else query.with_for_update(read=True, key_share=True)
+    return {row.sha256: row.id for row in db.session.execute(query)}
+
+
 def _by_digest(digest: str) -> Select[RawMessage]:
     query = select(RawMessage).where(RawMessage.sha256 == digest)
     return query if is_sqlite() else query.with_for_update(read=True, key_share=True)

@@ -4,7 +4,7 @@ import re
 from datetime import datetime
 
 from webapp.core import live
-from webapp.core.db import db, utcnow
+from webapp.core.db import utcnow
 from webapp.mail import mime
 from webapp.mail.mime import ParsedMail
 from webapp.messages import index, raws
@@ -44,7 +44,6 @@ def apply_parsed(message: Message, parsed: ParsedMail) -> None:
     message.preview = "" if secret else _readable(mime.preview(parsed))
     message.parse_limited, message.problem = parsed.parse_limited, parsed.problem
     message.state, message.processed_at = "processed", utcnow()
-    db.session.flush()
     index.put(
         message,
         subject=message.subject,
