@@ -80,7 +80,8 @@ def _message() -> dict[str, str]:
     return {
         "id": "n", "workspace_id": "1", "mailbox_id": MAILBOX, "direction": "CASE WHEN n % 10 = 1 THEN 'sent' ELSE 'received' END",
         "state": "'processed'", "raw_id": "1", "envelope_sender": SENDER, "envelope_recipients": empty, "sender": SENDER,
-        "sender_name": "''", "receivers_text": "'box@bench.test'", "cc_text": "''", "subject": "'Subject ' || n", "size_bytes": "2000", "has_attachments": no,
+        "sender_name": "''", "receivers_text": "'box@bench.test'", "cc_text": "''", "subject": "'Subject ' || n", "size_bytes": "2000",
+        "has_attachments": no,
         "attachments": empty, "preview": "'preview'", "folder": "CASE WHEN n % 10 = 1 THEN NULL ELSE 'INBOX' END", "seen": yes,
         "quarantined": no, "trusted": yes, "is_system": no, "is_test": no, "parse_limited": no, "deaths": "0", "created_at": moment,
         "updated_at": moment, "date": moment,
