@@ -36,6 +36,7 @@ def create_app(settings: Settings) -> Mailroom:
         SESSION_COOKIE_SAMESITE="Lax",
         SESSION_COOKIE_SECURE=settings.public_url.startswith("https://"),
         PERMANENT_SESSION_LIFETIME=14 * 86400,
+        SESSION_REFRESH_EACH_REQUEST=False,  # the row of the session ends after 14 days whatever the cookie says
         WTF_CSRF_TIME_LIMIT=None,
         WTF_CSRF_CHECK_DEFAULT=True,
         MAX_FORM_MEMORY_SIZE=settings.max_message_bytes * 2,

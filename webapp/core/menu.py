@@ -33,15 +33,31 @@ class Group:
 
 
 _entries: dict[str, Entry] = {}
+#: menus that were made, by (scopes, role, endpoint, prefix of the application), and how many are kept
+_built: dict[tuple[frozenset[str], str, str | None, str], list[dict[str, Any]]] = {}
+MOST_BUILT = 1000
 
 
 def add(group: str, label: str, endpoint: str, *, scope: str | None = None, order: int = 100) -> None:
     """Put an entry into a group. An entry with the label of its group makes the group itself a link (Home, Audit log)."""
     _entries[endpoint] = Entry(group, label, endpoint, scope, order)
+    _built.clear()
 
 
 def build(actor: Actor) -> list[dict[str, Any]]:
-    """The groups that this person may open, as base.html reads them; the current entry is marked by the blueprint of the request."""
+    """The groups that this person may open, as base.html reads them; the current entry is marked by the blueprint of the request.
+
+    The same for everybody with the same rights on the same page, so it is made once; whoever gets it leaves it as it is.
+    """
+    key = (actor.scopes, actor.role, request.endpoint, request.root_path)
+    if key not in _built:
+        if len(_built) >= MOST_BUILT:
+            _built.clear()
+        _built[key] = _build(actor)
+    return _built[key]
+
+
+def _build(actor: Actor) -> list[dict[str, Any]]:
     here = (request.endpoint or "").split(".")[0]
     exact = {entry.endpoint for entry in _entries.values() if entry.endpoint == request.endpoint}
     groups: list[dict[str, Any]] = []

@@ -144,18 +144,22 @@ def keyset(
 class Walk:
     """A keyset list that is asked for so often that its statements are made once; what differs are bind parameters.
 
-    query   a SELECT of columns of tables (not of attributes of models, which cost twice as much to read)
-    key     its unique column of order
+    ids     a SELECT of the unique column of order alone, which an index serves: the page is chosen by it, then its rows are read
+            (PostgreSQL would else rather walk a whole table in which it hopes to meet the rows soon)
+    rows    a SELECT of columns of tables (not of attributes of models, which cost twice as much to read)
+    key     the column of order as it stands in both
     """
 
-    def __init__(self, query: Select[Any], key: Any) -> None:
+    def __init__(self, ids: Select[Any], rows: Select[Any], key: Any) -> None:
         self.key = key
         self.statements: dict[tuple[bool, bool], Select[Any]] = {}
+        bound = bindparam("walk_from", type_=key.type)
         for newest in (True, False):
-            ordered = query.order_by(key.desc() if newest else key.asc()).limit(bindparam("walk_most"))
-            bound = bindparam("walk_from", type_=key.type)
-            self.statements[newest, False] = ordered
-            self.statements[newest, True] = ordered.where(key < bound if newest else key > bound)
+            order = key.desc() if newest else key.asc()
+            for after in (False, True):
+                chosen = ids.where(key < bound if newest else key > bound) if after else ids
+                page = chosen.order_by(order).limit(bindparam("walk_most")).subquery()
+                self.statements[newest, after] = rows.join(page, page.c[key.key] == key).order_by(order)
 
     def page(self, connection: Connection, asked: PageRequest, values: dict[str, Any], total: int | None) -> Page[Any]:
         """The first page, or the one behind a cursor. raises Invalid for a cursor that is not ours"""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from flask import Flask, Response, g, has_request_context, redirect, request
@@ -173,6 +174,28 @@ class Assets:
         return f"{self.url_path}/{name}?v={known[1]}"
 
 
+class Addresses:
+    """`url_for` of templates. A page names the same few addresses again and again; the router makes each once."""
+
+    MOST = 5000
+
+    def __init__(self, app: Flask) -> None:
+        self.app = app
+        self.known: dict[tuple[Any, ...], str] = {}
+
+    def __call__(self, endpoint: str, **values: Any) -> str:
+        simple = all(type(value) in (int, str, NoneType) for value in values.values())
+        if not simple or endpoint.startswith(".") or not has_request_context():
+            return self.app.url_for(endpoint, **values)
+        key = (request.host_url, request.root_path, endpoint, *values.items())
+        found = self.known.get(key)
+        if found is None:
+            if len(self.known) >= self.MOST:
+                self.known.clear()
+            found = self.known[key] = self.app.url_for(endpoint, **values)
+        return found
+
+
 def install(app: Flask, public_url: str = "") -> None:
     """Register filters, globals, `theme` in every template, and POST /theme.
 
@@ -193,6 +216,7 @@ def install(app: Flask, public_url: str = "") -> None:
         state_word=state_word,
     )
     env.globals.update(
+        url_for=Addresses(app),
         asset=Assets(Path(app.static_folder or "static"), app.static_url_path or "/static"),
         state_tone=state_tone,
         state_word=state_word,

@@ -16,7 +16,7 @@ from webapp.messages import downloads, frame, links, service, shown
 from webapp.messages.models import Message
 
 bp = Blueprint("messages", __name__)
-PER_PAGE = 50
+PER_PAGE = 25
 #: key -> (label, filters); the first is shown when none is named
 BOXES: dict[str, tuple[str, dict[str, Any]]] = {
     "inbox": ("Inbox", {"folder": "INBOX"}),

@@ -1,8 +1,9 @@
 """What people and programs do with stored mail: find, read, mark, delete, bring back."""
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, bindparam, func, select
 
 from webapp.audit import service as audit
 from webapp.audit.service import Target
@@ -14,10 +15,13 @@ from webapp.core.paging import CAP, Page, PageRequest
 from webapp.mail.mime import Attachment, ParsedMail
 from webapp.mailboxes import rows as mailboxes
 from webapp.mailboxes.models import Mailbox
-from webapp.messages import index, listing, raws, reading, totals
+from webapp.messages import index, listing, quick, raws, reading, totals
 from webapp.messages.models import Message
 from webapp.messages.timeline import Step, Why, steps, why
 from webapp.messages.totals import Overview
+
+#: chips whose mail is counted -> flag in `listing.FLAGS`
+FLAGGED = {"captured": "captured", "quarantined": "quarantined", "test": "is_test"}
 
 
 def list_archive(
@@ -30,6 +34,8 @@ def list_archive(
     actor.require("archives:read")
     if mailbox_id is not None:
         mailboxes.get_seen(actor, mailbox_id)
+    elif overview is not None and (found := quick.box_page(actor, filters, asked, overview)):
+        return found
     return listing.page_of(actor, mailbox_id, filters, asked, overview)
 
 
@@ -48,17 +54,21 @@ def count_boxes(actor: Actor, mailbox_id: int | None, overview: Overview) -> dic
     if mailbox_id is not None or (actor.mailbox_ids is None and actor.domain_ids is None):
         known = overview.numbers
         numbers = {"archive": known[""], "inbox": known["unread"], "sent": known["sent"]}
-    narrow: list[Any] = [Message.workspace_id == actor.workspace_id, listing.LIVING]
-    if mailbox_id:
-        narrow.append(Message.mailbox_id == mailbox_id)
-    flags = {"captured": "captured", "quarantined": "quarantined", "test": "is_test"}
-    counts = [
-        select(func.count()).select_from(select(Message.id).where(*narrow, listing.FLAGS[flag]).limit(CAP + 1).subquery()).scalar_subquery()
-        for flag in flags.values()
-    ]
-    for box, number in zip(flags, db.session.execute(select(*counts)).one(), strict=True):
+    counted = db.session.execute(_flag_counts(mailbox_id is not None), {"workspace_id": actor.workspace_id, "mailbox_id": mailbox_id})
+    for box, number in zip(FLAGGED, counted.one(), strict=True):
         numbers[box] = number if number <= CAP else f"{CAP:,}+"
     return numbers
+
+
+@cache
+def _flag_counts(of_mailbox: bool) -> Select[Any]:
+    """How many mails have each flag of FLAGGED, up to one more than CAP, of a workspace or of one mailbox in it; made once."""
+    mail = Message.__table__.c
+    narrow: list[Any] = [mail.workspace_id == bindparam("workspace_id"), listing.LIVING]
+    if of_mailbox:
+        narrow.append(mail.mailbox_id == bindparam("mailbox_id"))
+    found = [select(mail.id).where(*narrow, listing.FLAGS[flag]).limit(CAP + 1).subquery() for flag in FLAGGED.values()]
+    return select(*[select(func.count()).select_from(rows).scalar_subquery() for rows in found])
 
 
 def get_message(

@@ -8,9 +8,10 @@ of the transaction, in the order of the names, so that parallel writers wait for
 """
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
-from sqlalchemy import event, inspect, literal, select
+from sqlalchemy import bindparam, event, inspect, literal, select
 from sqlalchemy.orm import Session, SessionTransaction
 
 from webapp.core import counters
@@ -66,10 +67,7 @@ def overview(workspace_id: int, mailbox_id: int | None = None) -> Overview:
     if mailbox_id is not None:
         return Overview(read(workspace_id, mailbox_id))
     names = {name(None, kind): kind for kind in KINDS}
-    known = select(Counter.name.label("name"), Counter.number.label("number"))
-    known = known.where(Counter.workspace_id == workspace_id, Counter.name.in_(list(names)))
-    trashed = select(literal("hidden"), Mailbox.id).where(Mailbox.workspace_id == workspace_id, Mailbox.deleted_at.is_not(None))
-    rows = list(db.session.execute(known.union_all(trashed)))
+    rows = list(db.session.execute(_overview_query(), {"workspace_id": workspace_id}))
     numbers = {**dict.fromkeys(KINDS, 0), **{names[row.name]: row.number for row in rows if row.name in names}}
     for (owner, key), by in db.session.info.get("message_totals", {}).items():
         if owner == workspace_id and key in names:
@@ -80,6 +78,17 @@ def overview(workspace_id: int, mailbox_id: int | None = None) -> Overview:
         for key, number in counters.read_many(workspace_id, list(theirs)).items():
             numbers[theirs[key]] -= number
     return Overview(numbers, hidden)
+
+
+@cache
+def _overview_query() -> Any:
+    """The counters of a workspace, and its mailboxes in the trash as rows called "hidden"; made once."""
+    counter, mailbox = Counter.__table__.c, Mailbox.__table__.c
+    whose: Any = bindparam("workspace_id")
+    known = select(counter.name.label("name"), counter.number.label("number")).where(
+        counter.workspace_id == whose, counter.name.in_([name(None, kind) for kind in KINDS])
+    )
+    return known.union_all(select(literal("hidden"), mailbox.id).where(mailbox.workspace_id == whose, mailbox.deleted_at.is_not(None)))
 
 
 @event.listens_for(Session, "before_flush")
