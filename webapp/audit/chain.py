@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 from sqlalchemy import event, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 
 from webapp.audit.models import AuditEntry, AuditHead
 from webapp.core.db import db, utcnow
@@ -55,9 +55,20 @@ def _link(session: Session) -> None:
         _append(session, workspace_id, by_workspace[workspace_id])
 
 
-@event.listens_for(Session, "after_rollback")
-def _forget(session: Session) -> None:
+@event.listens_for(Session, "after_transaction_create")
+def _mark(session: Session, transaction: SessionTransaction) -> None:
+    """A savepoint that is rolled back takes along what was recorded inside it, and nothing else."""
+    if transaction.nested:
+        session.info.setdefault("audit_marks", {})[transaction] = len(session.info.get("audit", []))
+
+
+@event.listens_for(Session, "after_soft_rollback")
+def _forget(session: Session, ended: SessionTransaction) -> None:
+    if ended.nested:
+        del session.info.get("audit", [])[session.info.get("audit_marks", {}).pop(ended, 0) :]
+        return
     session.info.pop("audit", None)
+    session.info.pop("audit_marks", None)
 
 
 def _append(session: Session, workspace_id: int, entries: list[dict[str, Any]]) -> None:

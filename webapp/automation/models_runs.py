@@ -23,6 +23,7 @@ OUTCOMES = ("success", "retry", "failed", "skipped", "uncertain")
 #: how many workers may die over the same step before it is parked (RELIABILITY C-26)
 MOST_DEATHS = 3
 _WAITS = text("next_attempt_at IS NOT NULL")
+_CHANGED = text("state_raw_id IS NOT NULL")
 
 
 class RoutePlan(Leased, Base):
@@ -59,6 +60,7 @@ class Run(Timestamps, Leased, Base):
         Index("ix_runs_route_id_id", "route_id", "id"),
         Index("ix_runs_workspace_id_id", "workspace_id", "id"),
         Index("ix_runs_created_at", "created_at"),
+        Index("ix_runs_state_raw_id", "state_raw_id", sqlite_where=_CHANGED, postgresql_where=_CHANGED),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     #: written out instead of the mixin: the composite index above serves it

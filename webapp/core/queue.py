@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from rq import Queue
 from sqlalchemy import event
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, SessionTransaction
 
 from webapp.core.db import db
 
@@ -88,8 +88,10 @@ def _leave(session: Session) -> None:
         notice()
 
 
-@event.listens_for(Session, "after_rollback")
-def _forget(session: Session) -> None:
+@event.listens_for(Session, "after_soft_rollback")
+def _forget(session: Session, ended: SessionTransaction) -> None:
+    if ended.nested:
+        return  # a savepoint; the transaction around it goes on, and a ring too many is harmless
     session.info.pop("rings", None)
     session.info.pop("notices", None)
 

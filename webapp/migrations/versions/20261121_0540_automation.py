@@ -239,6 +239,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_runs_created_at", "runs", ["created_at"], unique=False)
     op.create_index(
+        "ix_runs_state_raw_id",
+        "runs",
+        ["state_raw_id"],
+        unique=False,
+        sqlite_where=sa.text("state_raw_id IS NOT NULL"),
+        postgresql_where=sa.text("state_raw_id IS NOT NULL"),
+    )
+    op.create_index(
         "ix_runs_due",
         "runs",
         ["next_attempt_at", "id"],
