@@ -5,7 +5,8 @@ from typing import Any
 from flask import current_app, g, request, url_for
 
 from webapp.accounts import service
-from webapp.accounts.models import Membership, User
+from webapp.accounts.models import User
+from webapp.accounts.sessions import Place
 from webapp.core import menu
 from webapp.core.actor import Actor
 from webapp.core.config import settings
@@ -30,31 +31,37 @@ def context() -> dict[str, Any]:
     user: User | None = g.get("user")
     if actor is None or actor.type != "user" or user is None:
         return {"installation": installation()}
-    member: Membership | None = g.get("membership")
-    memberships: list[Membership] = g.memberships
-    if request.method != "GET":  # it may have changed what the request began with
-        with reading():
-            memberships = service.list_workspaces(user.id)
+    places = _places(user)
+    place = next((place for place in places if place.workspace_id == actor.workspace_id), None)
     return {
         "actor": actor,
         "menu": menu.build(actor),
         "installation": installation(),
         "me": {
-            "name": user.name or user.email, "email": user.email, "role": member.role if member else "",
+            "name": user.name or user.email, "email": user.email, "role": place.role if place else "",
             "profile_url": url_for("accounts.profile"), "logout_url": url_for("accounts.logout"),
         },
-        "workspace": {"id": member.workspace_id, "name": member.workspace.name} if member else None,
-        "workspaces": [_entry(m, actor) for m in memberships],
-        "new_workspace_url": url_for("accounts.new_workspace") if member is None or actor.may("workspaces:write") else None,
+        "workspace": {"id": place.workspace_id, "name": place.name} if place else None,
+        "workspaces": [_entry(place, actor) for place in places],
+        "new_workspace_url": url_for("accounts.new_workspace") if place is None or actor.may("workspaces:write") else None,
         "live_url": url_for("live.events"),
         "alert": _alert(),
     }  # fmt: skip
 
 
-def _entry(member: Membership, actor: Actor) -> dict[str, Any]:
+def _places(user: User) -> list[Place]:
+    """What the person is a member of: as the request found it, or anew when the request may have changed it."""
+    if request.method == "GET":
+        places: list[Place] = g.places
+        return places
+    with reading():
+        return [Place(m.id, m.workspace_id, m.workspace.name, m.role) for m in service.list_workspaces(user.id)]
+
+
+def _entry(place: Place, actor: Actor) -> dict[str, Any]:
     """One line of the switcher; its address is posted to."""
-    url = url_for("accounts.open_workspace", workspace_id=member.workspace_id)
-    return {"name": member.workspace.name, "url": url, "current": member.workspace_id == actor.workspace_id}
+    url = url_for("accounts.open_workspace", workspace_id=place.workspace_id)
+    return {"name": place.name, "url": url, "current": place.workspace_id == actor.workspace_id}
 
 
 def _alert() -> dict[str, str] | None:

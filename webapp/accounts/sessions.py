@@ -3,10 +3,9 @@
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, select, update
-from sqlalchemy.orm import contains_eager
 
 from webapp.accounts.models import LoginSession, Membership, User, Workspace
 from webapp.audit import service as audit
@@ -39,11 +38,13 @@ def start(user: User, workspace_id: int, ip: str | None, user_agent: str) -> str
 
 #: the living session of a hash with its active user and everything that this user is a member of, in one query made once
 _FIND = (
-    select(LoginSession, User, Membership)
+    select(
+        LoginSession.id, LoginSession.workspace_id, LoginSession.last_seen_at, User,
+        Membership.id, Membership.workspace_id, Workspace.name, Membership.role,
+    )
     .join(User, User.id == LoginSession.user_id)
     .outerjoin(Membership, Membership.user_id == User.id)
     .outerjoin(Workspace, Workspace.id == Membership.workspace_id)
-    .options(contains_eager(Membership.workspace), contains_eager(Membership.user))
     .where(
         LoginSession.secret_hash == bindparam("secret_hash"), LoginSession.ended_at.is_(None), LoginSession.expires_at > bindparam("now"),
         LoginSession.last_seen_at > bindparam("idle_since"), User.status == "active",
@@ -53,26 +54,39 @@ _FIND = (
 
 
 @dataclass(frozen=True)
+class Place:
+    """One membership: its id, the workspace with its name, and the role there."""
+
+    id: int
+    workspace_id: int
+    name: str
+    role: str
+
+
+@dataclass(frozen=True)
 class Found:
-    """A signed-in browser: its row, its person, and the person's memberships by name of the workspace."""
+    """A signed-in browser: its session, its person, and what the person is a member of, by name of the workspace."""
 
-    row: LoginSession
+    id: int
+    workspace_id: int | None
+    last_seen_at: datetime
     user: User
-    memberships: list[Membership]
+    places: list[Place]
 
-    def membership(self) -> Membership | None:
-        """In the workspace that the browser looks at, or else in the one that the person joined first."""
-        chosen = [member for member in self.memberships if member.workspace_id == self.row.workspace_id]
-        return chosen[0] if chosen else min(self.memberships, key=lambda member: member.id, default=None)
+    def place(self) -> Place | None:
+        """The workspace that the browser looks at, or else the one that the person joined first."""
+        chosen = [place for place in self.places if place.workspace_id == self.workspace_id]
+        return chosen[0] if chosen else min(self.places, key=lambda place: place.id, default=None)
 
 
 def find(value: str) -> Found | None:
     """The living session of a cookie value with its active user."""
     now = utcnow()
-    rows = db.session.execute(_FIND, {"secret_hash": _hash(value), "now": now, "idle_since": now - IDLE}).unique().all()
+    rows = db.session.execute(_FIND, {"secret_hash": _hash(value), "now": now, "idle_since": now - IDLE}).all()
     if not rows:
         return None
-    return Found(rows[0][0], rows[0][1], [row[2] for row in rows if row[2] is not None])
+    session_id, workspace_id, last_seen_at, user = rows[0][:4]
+    return Found(session_id, workspace_id, last_seen_at, user, [Place(*row[4:]) for row in rows if row[4] is not None])
 
 
 def touch(session_id: int) -> None:

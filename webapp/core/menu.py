@@ -67,8 +67,9 @@ def _build(actor: Actor) -> list[dict[str, Any]]:
             if entry.scope and not actor.may(entry.scope):
                 continue
             current = entry.endpoint in exact if exact else entry.endpoint.split(".")[0] == here
+            group.current = group.current or current
             if entry.label == label:
-                group.url, group.current = url_for(entry.endpoint), current
+                group.url = url_for(entry.endpoint)
             else:
                 group.items.append({"label": entry.label, "url": url_for(entry.endpoint), "current": current})
         if group.url or group.items:

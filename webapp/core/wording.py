@@ -20,7 +20,7 @@ def as_utc(value: datetime | date | str | None) -> datetime | None:
 def iso(value: datetime | date | str | None) -> str:
     """`2026-09-14T12:32:06Z`, for the `datetime` attribute; empty for None."""
     moment = as_utc(value)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ") if moment else ""
+    return f"{moment.isoformat()[:19]}Z" if moment else ""
 
 
 def time_text(value: datetime | date | str | None, form: str = "full", now: datetime | None = None) -> str:

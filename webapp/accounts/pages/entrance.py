@@ -27,7 +27,7 @@ class SignedInUser(UserMixin):
     """What Flask-Login carries: the value of the session, never the user's id, so that an ended row signs out."""
 
     def __init__(self, value: str, found: sessions.Found) -> None:
-        self.value, self.found, self.row, self.user = value, found, found.row, found.user
+        self.value, self.found, self.user = value, found, found.user
 
     def get_id(self) -> str:
         return self.value
@@ -44,15 +44,15 @@ def session_actor() -> Actor | None:
     if not current_user.is_authenticated:
         return None
     found: sessions.Found = current_user.found
-    user, row, member = found.user, found.row, found.membership()
-    g.user, g.membership, g.memberships = user, member, found.memberships
-    if request.method == "GET" and (utcnow() - row.last_seen_at).total_seconds() > SEEN_EVERY_S:
+    user, place = found.user, found.place()
+    g.user, g.places = user, found.places
+    if request.method == "GET" and (utcnow() - found.last_seen_at).total_seconds() > SEEN_EVERY_S:
         with fresh_session():
-            sessions.touch(row.id)
+            sessions.touch(found.id)
     ip, request_id = client_ip(request), g.get("request_id")
-    if member is None:
+    if place is None:
         return service.actor_for(user, 0, "viewer", ip, request_id)
-    return service.actor_for(user, member.workspace_id, member.role, ip, request_id)
+    return service.actor_for(user, place.workspace_id, place.role, ip, request_id)
 
 
 def begin_session(user: User, workspace_id: int) -> None:

@@ -31,7 +31,7 @@ def profile() -> Any:
 def _profile_page(status: int, name_form: Any, password_form: Any) -> Any:
     return render(
         "accounts/profile.html", status=status, name_form=name_form, password_form=password_form,
-        sessions=sessions.list_living(current_user.user.id), here_id=current_user.row.id,
+        sessions=sessions.list_living(current_user.user.id), here_id=current_user.found.id,
     )  # fmt: skip
 
 
