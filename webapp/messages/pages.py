@@ -45,11 +45,13 @@ def list_page() -> Any:
         found = Page([], PER_PAGE, 1, 0, keyset=True)
     numbers, boxes = service.count_boxes(actor, mailbox_id, overview), shown.offered(actor)
     # The empty page asks for itself until the first mail is there; its rows alone would have no place to go.
-    part = None if request.headers.get("HX-Target") == "nothing-yet" else "messages/_rows.html"
+    first_arrival = request.headers.get("HX-Target") == "nothing-yet"
+    part = None if first_arrival else "messages/_rows.html"
     return render(
         "messages/list.html", part, status=422 if problem else 200, found=found, asked=asked, problem=problem,
         boxes=[("", "All mailboxes"), *boxes], chips=_chips(asked, numbers), any_mail=numbers["archive"] != 0,
         label=BOXES[asked["box"]][0], links=links.of(actor, None), person=shown.person, mailbox=dict(boxes).get(mailbox_id or 0),
+        first_arrival=first_arrival,
         first_mail=shown.first_mail(boxes[0][1] if boxes else None), everywhere=_list_url(asked, box="archive", cursor=""),
         newer=_list_url(asked, cursor="") if asked["cursor"] else None,
         older=_list_url(asked, cursor=found.next_cursor) if found.next_cursor else None,
