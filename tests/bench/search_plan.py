@@ -1,5 +1,6 @@
 """Lists and search over 1,000,000 messages: plans and times on SQLite, and on PostgreSQL with its URL.
 
+    python -m tests.bench search_plan               both, the second on a PostgreSQL that is started for it
     python -m tests.bench.search_plan [--rows 1000000] [--postgres postgresql+psycopg://…/empty_database]
 
 A throw-away database is filled by SQL alone, then the same service functions that API and pages call are timed: first page, a deep keyset
@@ -18,6 +19,7 @@ from typing import Any
 from sqlalchemy import event, text
 
 from tests.factories.mailboxes import make_mailbox
+from tests.servers import PostgresServer
 from webapp import create_app
 from webapp.accounts.models import Workspace
 from webapp.core import migrate
@@ -195,6 +197,16 @@ def run(url: str, rows: int, show_plan: bool) -> None:
             measure(rows, show_plan)
             db.session.remove()
             db.engine.dispose()
+
+
+def main() -> None:
+    """Both databases; PostgreSQL as a cluster of our own that goes again."""
+    run("", 1_000_000, False)
+    server = PostgresServer(Path(tempfile.gettempdir()))
+    try:
+        run(server.create("bench"), 1_000_000, False)
+    finally:
+        server.stop()
 
 
 if __name__ == "__main__":
