@@ -115,8 +115,7 @@ def _write(session: Session) -> None:
         return
     session.flush()
     pending: dict[tuple[int, str], int] = session.info.pop("message_totals", {})
-    for (workspace_id, key), by in sorted(pending.items()):
-        counters.bump(workspace_id, key, by, session)
+    counters.bump_many(pending, session)
 
 
 @event.listens_for(Session, "after_transaction_create")
