@@ -3,7 +3,6 @@
 A model that carries `Counted` is counted by itself (rows in the trash are not); bulk statements call `bump`.
 """
 
-from functools import cache
 from typing import Any
 
 from sqlalchemy import UniqueConstraint, event, inspect, select
@@ -43,23 +42,12 @@ def read_many(workspace_id: int, names: list[str]) -> dict[str, int]:
 
 def bump(workspace_id: int, name: str, by: int = 1, session: Any = None) -> None:
     """Add to a counter within the current transaction."""
-    bump_many({(workspace_id, name): by}, session)
-
-
-def bump_many(changes: dict[tuple[int, str], int], session: Any = None) -> None:
-    """Add to several counters, (workspace, name) -> by how much; in the order of their names, so that no two writers deadlock."""
+    if not by:
+        return
     session = session or db.session
-    rows = [{"workspace_id": key[0], "name": key[1], "number": by} for key, by in sorted(changes.items()) if by]
-    if rows:
-        session.execute(_upsert(session.get_bind().dialect.name == "postgresql"), rows)
-
-
-@cache
-def _upsert(postgres: bool) -> Any:
-    """The statement that adds; made once. On the table, not the model: a model would be inserted the long way."""
-    table: Any = Counter.__table__
-    row = (postgresql.insert if postgres else sqlite.insert)(table)
-    return row.on_conflict_do_update(index_elements=["workspace_id", "name"], set_={"number": table.c.number + row.excluded.number})
+    insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    row = insert(Counter).values(workspace_id=workspace_id, name=name, number=by)
+    session.execute(row.on_conflict_do_update(index_elements=["workspace_id", "name"], set_={"number": Counter.number + by}))
 
 
 @event.listens_for(Session, "before_flush")
@@ -82,5 +70,6 @@ def _count(session: Session, _context: Any, _instances: Any) -> None:
             if history.has_changes() and history.deleted:
                 was, now = history.deleted[0] is not None, row.deleted_at is not None
                 note(row, int(was) - int(now))
-    with session.no_autoflush:
-        bump_many(changes, session)
+    for (workspace_id, name), by in sorted(changes.items()):
+        with session.no_autoflush:
+            bump(workspace_id, name, by, session)

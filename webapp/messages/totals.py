@@ -115,7 +115,8 @@ def _write(session: Session) -> None:
         return
     session.flush()
     pending: dict[tuple[int, str], int] = session.info.pop("message_totals", {})
-    counters.bump_many(pending, session)
+    for (workspace_id, key), by in sorted(pending.items()):
+        counters.bump(workspace_id, key, by, session)
 
 
 @event.listens_for(Session, "after_transaction_create")
