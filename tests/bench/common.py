@@ -1,6 +1,7 @@
 """What the benchmarks share: medians, an installation that is set up, processes and their memory, a load of SMTP sessions."""
 
 import json
+import os
 import re
 import shutil
 import smtplib
@@ -104,21 +105,30 @@ def smtp_load(port: int, *, messages: int, sessions: int, size: int, keep: bool)
     return each * sessions / (time.perf_counter() - started)
 
 
-def pss_mb(root: int) -> dict[str, float]:
-    """Proportional memory of a process and all its children, by command, in MB."""
+def family(root: int) -> list[tuple[int, str]]:
+    """A process and all below it: (pid, command)."""
     table = subprocess.run(["ps", "-eo", "pid=,ppid=,comm="], capture_output=True, text=True, check=True).stdout
     rows = [line.split(None, 2) for line in table.splitlines()]
-    family, grown = {root}, True
+    found, grown = {root}, True
     while grown:
-        more = {int(pid) for pid, parent, _ in rows if int(parent) in family} - family
-        family |= more
+        more = {int(pid) for pid, parent, _ in rows if int(parent) in found} - found
+        found |= more
         grown = bool(more)
+    return [(int(pid), name) for pid, _, name in rows if int(pid) in found]
+
+
+def pss_mb(root: int) -> dict[str, float]:
+    """Proportional memory of a process and all its children, by command, in MB."""
     found: dict[str, float] = {}
-    for pid, _, name in rows:
-        if int(pid) in family:
-            text = Path(f"/proc/{pid}/smaps_rollup").read_text()
-            match = re.search(r"^Pss:\s+(\d+) kB", text, re.M)
-            found[name] = found.get(name, 0.0) + (int(match[1]) / 1024 if match else 0.0)
+    for pid, name in family(root):
+        match = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
+        found[name] = found.get(name, 0.0) + (int(match[1]) / 1024 if match else 0.0)
     return found
 
 
+def cpu_s(pids: list[int]) -> float:
+    """Seconds of processor time that these processes have used so far."""
+    ticks = 0
+    for pid in pids:
+        ticks += sum(int(number) for number in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13])
+    return ticks / os.sysconf("SC_CLK_TCK")
