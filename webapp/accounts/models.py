@@ -6,7 +6,10 @@ from typing import Any
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from webapp.accounts import models_security
 from webapp.core.db import Base, Timestamps, UTCDateTime
+
+SecondFactor, RecoveryCode = models_security.SecondFactor, models_security.RecoveryCode
 
 
 class Workspace(Timestamps, Base):
@@ -18,6 +21,8 @@ class Workspace(Timestamps, Base):
     name: Mapped[str]
     #: choices of the workspace, by name
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: whether members must have a second factor before they see any page of it
+    second_factor_required: Mapped[bool] = mapped_column(default=False)
 
 
 class User(Timestamps, Base):
@@ -65,6 +70,8 @@ class LoginSession(Base):
     created_at: Mapped[datetime]
     #: refreshed at most once a minute
     last_seen_at: Mapped[datetime]
+    #: when the person last proved to be there, by password or code; steps that matter ask again after a while (`confirming`)
+    confirmed_at: Mapped[datetime | None]
     expires_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
     ip: Mapped[str | None]
