@@ -6,10 +6,11 @@ from typing import Any
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from webapp.accounts import models_security
+from webapp.accounts import models_joining, models_security
 from webapp.core.db import Base, Timestamps, UTCDateTime
 
 SecondFactor, RecoveryCode = models_security.SecondFactor, models_security.RecoveryCode
+Invitation, ResetRequest = models_joining.Invitation, models_joining.ResetRequest
 
 
 class Workspace(Timestamps, Base):
@@ -23,6 +24,8 @@ class Workspace(Timestamps, Base):
     settings: Mapped[dict[str, Any]] = mapped_column(default=dict)
     #: whether members must have a second factor before they see any page of it
     second_factor_required: Mapped[bool] = mapped_column(default=False)
+    #: when its owner deleted it; nobody has a place in it from then on, and a job removes its rows
+    deleted_at: Mapped[datetime | None]
 
 
 class User(Timestamps, Base):
@@ -53,6 +56,8 @@ class Membership(Timestamps, Base):
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     #: owner, admin, agent or viewer
     role: Mapped[str]
+    #: since when the workspace is closed to this member, who keeps place and role meanwhile
+    suspended_at: Mapped[datetime | None]
     user: Mapped[User] = relationship(back_populates="memberships", lazy="joined", innerjoin=True)
     workspace: Mapped[Workspace] = relationship(lazy="joined", innerjoin=True)
 
