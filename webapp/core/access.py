@@ -3,7 +3,7 @@
 Core knows no feature, so the features of people and tokens hand in how to recognise somebody (`doors`).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Hashable
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -17,12 +17,16 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 
 class Doors:
-    """Filled at start-up: `session_actor` by accounts, `token_actor` by tokens."""
+    """Filled at start-up: `token_actor` by tokens, the rest by accounts."""
 
     #: the signed-in person of this request in the workspace that the session points at, or None
     session_actor: Callable[[], Actor | None]
     #: (token value, ip, user agent) -> actor; raises Unauthenticated
     token_actor: Callable[[str, str | None, str], Actor]
+    #: what a live stream keeps of the signed-in person of this request, to be asked again later
+    ticket: Callable[[], Hashable]
+    #: which of these tickets still stand for a living session with the same role
+    still_valid: Callable[[Collection[Any]], Collection[Any]]
 
 
 doors = Doors()

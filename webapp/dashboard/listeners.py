@@ -1,7 +1,9 @@
-"""What the lowest features cannot know by themselves: the names of domains and mailboxes that a token may be limited to."""
+"""What the lowest parts cannot know by themselves: names of what a token may be limited to, and who is behind a live stream."""
 
 from flask import Flask
 
+from webapp.accounts import streams
+from webapp.core.access import doors
 from webapp.core.actor import Actor
 from webapp.core.db import db
 from webapp.core.lookup import mine
@@ -24,3 +26,4 @@ def _mailboxes(actor: Actor, ids: list[int] | None) -> list[tuple[int, str]]:
 
 def init_app(app: Flask) -> None:
     reach.domains, reach.mailboxes = _domains, _mailboxes
+    doors.ticket, doors.still_valid = streams.ticket, streams.still_valid

@@ -30,6 +30,16 @@ class HouseLog(Logger):
         self.error_log.setLevel(logging.WARNING)
 
 
+class Worker(gthread.ThreadWorker):
+    """Request threads, and live streams that have left them with their sockets (`core.live`)."""
+
+    def finish_request(self, conn: gthread.TConn, fs: Any) -> None:
+        if conn.sock.fileno() == -1:  # taken along: nothing to close, and no connection of ours any more
+            self.nr_conns -= 1
+            return
+        super().finish_request(conn, fs)
+
+
 class WebServer(BaseApplication):
     """gunicorn for one application, on a socket that is bound already."""
 
@@ -44,7 +54,7 @@ class WebServer(BaseApplication):
         settings = self._settings
         values = {
             "bind": f"fd://{self._listener.detach()}",
-            "worker_class": "gthread",
+            "worker_class": Worker,
             "workers": settings.web_workers,
             "threads": settings.web_threads,
             "graceful_timeout": GRACE_S,
@@ -80,7 +90,8 @@ def _after_fork(arbiter: Arbiter, worker: gthread.ThreadWorker) -> None:
 
 
 def _when_ready(worker: gthread.ThreadWorker) -> None:
-    """Open live streams end at SIGTERM; without this each would hold the worker up for its whole grace."""
+    """Open live streams keep no thread, and end at SIGTERM."""
+    live.let_go()
     leave: Any = signal.getsignal(signal.SIGTERM)
 
     def close(number: int, frame: Any) -> None:
