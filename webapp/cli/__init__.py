@@ -10,6 +10,7 @@ import click
 from sqlalchemy.exc import DBAPIError
 
 from webapp.cli.audit import audit
+from webapp.cli.demo import demo
 from webapp.cli.doctor import doctor
 from webapp.cli.house import map_, migrate, settings
 from webapp.cli.people import user
@@ -29,7 +30,7 @@ def cli(context: click.Context) -> None:
         context.invoke(up)
 
 
-for command in (up, web_part, worker_part, scheduler_part, smtp_part, settings, migrate, doctor, user, token, audit, map_):
+for command in (up, demo, web_part, worker_part, scheduler_part, smtp_part, settings, migrate, doctor, user, token, audit, map_):
     cli.add_command(command)
 
 

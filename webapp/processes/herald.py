@@ -4,7 +4,7 @@ import http.client
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import webapp
 from webapp.settings import Settings
@@ -13,15 +13,16 @@ from webapp.settings import Settings
 READY_S = 60.0
 
 
-def announce(settings: Settings, setup_url: str | None, migrated: bool, begun: float) -> None:
+def announce(settings: Settings, setup_url: str | None, migrated: bool, begun: float, more: Iterable[tuple[str, str]] = ()) -> None:
     """Wait for /readyz, then write the banner.
 
     begun  monotonic time of the start
+    more   further lines: label and text
     """
     missing = wait_until_ready(settings)
     took_s = time.monotonic() - begun
     print(f"Not ready after {took_s:.0f} s: {missing}." if missing else f"Mailroom {webapp.__version__} is ready after {took_s:.1f} s.")
-    for label, text in banner(settings, setup_url, migrated):
+    for label, text in (*more, *banner(settings, setup_url, migrated)):
         print(f"  {label:<10}  {text}")
     sys.stdout.flush()
 

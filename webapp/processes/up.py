@@ -7,10 +7,12 @@ import fcntl
 import gc
 import json
 import os
+import socket
 import time
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from flask import Flask
 from sqlalchemy.exc import DBAPIError
@@ -38,9 +40,25 @@ class Prepared:
 
     migrated: bool
     setup_url: str | None
+    guest: dict[str, Any] = field(default_factory=dict)
 
 
-def up(settings: Settings, begun: float | None = None) -> None:
+@dataclass(frozen=True)
+class Guest:
+    """One part more, for `demo`.
+
+    prepare  runs once before all parts, after the schema is current; what it returns (JSON) is handed to `run`
+    run      the part itself
+    lines    label and text of lines for the banner
+    """
+
+    name: str
+    prepare: Callable[[Flask], dict[str, Any]]
+    run: Callable[[dict[str, Any]], None]
+    lines: tuple[tuple[str, str], ...] = ()
+
+
+def up(settings: Settings, begun: float | None = None, guest: Guest | None = None) -> None:
     """Run everything until SIGTERM or Ctrl-C.
 
     begun   monotonic time from which the time of the start is counted; None: now
@@ -62,17 +80,21 @@ def up(settings: Settings, begun: float | None = None) -> None:
         app = webapp.create_app(settings)
         if redis is not None:
             wait_for_redis(redis, redis_part, supervisor)
-        prepared = _prepared(supervisor.ask("prepare", lambda: _prepare(app)))
+        prepared = _prepared(supervisor.ask("prepare", lambda: _prepare(app, guest)))
         if prepared is None and supervisor.stopping_since is None:
             raise CannotStart("Mailroom could not be prepared: see above.")
         if prepared is not None:
             _load_what_all_need()
             for child in parts.parts_of(app, settings, listener):
                 supervisor.start(child)
+            if guest is not None:
+                supervisor.start(_part_of(guest, prepared, listener))
             supervisor.after_death = lambda child, pid: _clear_up(supervisor, app, pid)
             # While the web part restarts, connections wait in this socket; once we stop, they are refused.
             supervisor.on_stop = listener.close
-            supervisor.start(Child("up", lambda: herald.announce(settings, prepared.setup_url, prepared.migrated, begun), once=True))
+            lines = guest.lines if guest is not None else ()
+            tell = lambda: herald.announce(settings, prepared.setup_url, prepared.migrated, begun, lines)  # noqa: E731  # one line
+            supervisor.start(Child("up", tell, once=True))
         supervisor.run()
     finally:
         supervisor.stop()
@@ -134,18 +156,27 @@ def _load_what_all_need() -> None:
     gc.freeze()
 
 
-def _prepare(app: Flask) -> bytes:
+def _part_of(guest: Guest, prepared: Prepared, listener: socket.socket) -> Child:
+    def run() -> None:
+        listener.close()
+        guest.run(prepared.guest)
+
+    return Child(guest.name, run, stage=parts.FIRST)
+
+
+def _prepare(app: Flask, guest: Guest | None = None) -> bytes:
     """Runs in a short child: schema, first owner, set-up link."""
     try:
         aftermath.forget_earlier_lives(app)
         migrated = migrate.upgrade(app)
         links.make_first_owner(app)
-        return json.dumps({"migrated": migrated, "setup_url": links.setup_url(app)}).encode()
+        found = guest.prepare(app) if guest is not None else {}
+        return json.dumps({"migrated": migrated, "setup_url": links.setup_url(app), "guest": found}).encode()
     except DBAPIError as error:
         reason = str(error.orig).strip().splitlines()[0]
         return json.dumps({"refused": f"The database cannot be used: {reason}"}).encode()
     except HouseError as error:
-        return json.dumps({"refused": f"The first owner cannot be made from MAILROOM_ADMIN_EMAIL: {error.message}"}).encode()
+        return json.dumps({"refused": f"The first owner cannot be made: {error.message}"}).encode()
     except RuntimeError as error:
         return json.dumps({"refused": str(error)}).encode()
 
