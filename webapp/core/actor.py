@@ -16,6 +16,7 @@ class Actor:
     role        role of its user there
     scopes      granted scopes; pages and the system hold `*`
     domain_ids, mailbox_ids  limits of a token; None means no limit
+    used        where the scopes are noted that a token made use of, for the hints of its page
     """
 
     type: str
@@ -33,6 +34,12 @@ class Actor:
     mailbox_ids: frozenset[int] | None = None
     ip: str | None = None
     request_id: str | None = None
+    used: set[str] | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether its token reaches only some domains or mailboxes."""
+        return self.domain_ids is not None or self.mailbox_ids is not None
 
     @classmethod
     def system(cls, workspace_id: int, name: str = "Mailroom", request_id: str | None = None) -> Self:
@@ -43,16 +50,33 @@ class Actor:
         return scopes.ROLES.index(self.role) >= scopes.ROLES.index(role)
 
     def may(self, scope: str) -> bool:
-        """Whether both the scopes granted and the role of the user allow it."""
-        return scopes.covers(self.scopes, scope) and self.has_role(scopes.SCOPES[scope].role)
+        """Whether the scopes granted, the role of the user and the limits of the token allow it."""
+        allowed = scopes.covers(self.scopes, scope) and self.has_role(scopes.SCOPES[scope].role) and self._reaches(scope)
+        if allowed and self.used is not None:
+            self.used.add(scope)
+        return allowed
 
     def require(self, scope: str) -> None:
-        """raises InsufficientScope (the token lacks it) or Forbidden (the role is too low)."""
+        """raises InsufficientScope (the token lacks it) or Forbidden (the role is too low, or the scope reaches beyond its limits)."""
         if not scopes.covers(self.scopes, scope):
             raise InsufficientScope(
                 f"This token lacks the scope {scope}.", hint=f"Create or use a token that holds {scope}.", more={"required_scope": scope}
             )
         self.require_role(scopes.SCOPES[scope].role, scope)
+        if not self._reaches(scope):
+            raise Forbidden(
+                f"This token is limited to certain domains or mailboxes, and {scope} reaches beyond them.",
+                code="domain_scope_forbidden",
+                hint="Use a token without such limits.",
+            )
+        if self.used is not None:
+            self.used.add(scope)
+
+    def _reaches(self, scope: str) -> bool:
+        """reference/trekmail.md section 1.2: writes that concern the whole account are not for a token limited to parts of it."""
+        if self.is_limited and scope in scopes.WHOLE_WORKSPACE:
+            return False
+        return self.mailbox_ids is None or scope not in scopes.WHOLE_DOMAIN
 
     def require_role(self, role: str, what: str) -> None:
         """raises Forbidden when the role of the user is below `role`."""

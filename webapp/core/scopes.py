@@ -37,6 +37,7 @@ SCOPES: dict[str, Scope] = {
         ("mailboxes:create", "admin", "Create mailboxes"),
         ("mailboxes:write", "admin", "Change, pause and resume mailboxes"),
         ("mailboxes:delete", "admin", "Delete mailboxes"),
+        ("mailboxes:message-tokens:manage", "agent", "List, create, narrow and revoke the message tokens of a mailbox"),
         ("archives:read", "viewer", "Read the mail archive of mailboxes"),
         ("archives:write", "agent", "Delete archived mail and replay it"),
         ("messages:read", "viewer", "Read messages"),
@@ -58,6 +59,11 @@ SCOPES: dict[str, Scope] = {
         ("trash:write", "admin", "Restore from the trash"),
     )
 }
+
+#: scopes that reach all of a workspace, so a token that is limited to domains or mailboxes does not get through with them
+WHOLE_WORKSPACE = frozenset({"workspaces:write", "audit:read", "domains:create", "trash:read", "trash:write"})
+#: scopes that reach all of a domain, so a token that is limited to mailboxes does not get through with them
+WHOLE_DOMAIN = frozenset({"domains:write", "domains:delete", "domains:dns:recheck", "mailboxes:create"})
 
 #: presets of the token page: name -> (label, scopes)
 PRESETS: dict[str, tuple[str, tuple[str, ...]]] = {
