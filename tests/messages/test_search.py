@@ -171,3 +171,21 @@ def test_words_are_cut_like_the_index_does_it() -> None:
     assert words_of("Émile_O'Neil <a.b@x.test> 12,5") == ["emile", "o", "neil", "a", "b", "x", "test", "12", "5"]
     assert parse('to:"Ines Duarte" inv*').terms == [Term(("ines", "duarte"), "receivers"), Term(("inv",), None, True)]
     assert tsvector(["m1"], {"subject": "it's", "body": "it"}) == "'@m1' 'it':1A,43D 's':2A"
+
+
+SCRIPTS = {
+    "Korean": "안녕하세요 메일", "Japanese": "これはテストです", "kana with marks": "が ぱ デ", "Russian": "свежий номер",
+    "Greek": "ΟΔΟΣ Ύδρα", "Turkish": "İstanbul IĞDIR", "Vietnamese": "tiếng Việt", "decomposed": "cafe\u0301 ko\u0308ln",
+    "wide": "ＡＢＣ１２３", "ligature": "ﬁnal",
+    "Arabic": "مرحبا بالعالم", "Hindi": "हिन्दी भाषा", "Thai": "ภาษาไทย", "emoji between": "post📮box",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_word_of_any_script_finds_the_mail_that_holds_it(alice: Any, name: str) -> None:
+    box = make_mailbox(alice, "all@acme.test")
+    mail = make_mail(box, subject=SCRIPTS[name], text="nothing")
+    make_mail(box, subject="another", text="else")
+    for word in [*words_of(SCRIPTS[name]), *SCRIPTS[name].split(), SCRIPTS[name].split()[0].upper()]:
+        page = service.list_archive(alice.actor, box.id, {"search": word}, PageRequest())
+        assert [row.id for row in page.items] == [mail.id], word

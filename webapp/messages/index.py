@@ -18,7 +18,7 @@ from sqlalchemy import text
 from webapp.core.db import db, is_sqlite
 from webapp.messages.language import Term
 from webapp.messages.models import Message, MessageText
-from webapp.messages.words import FILE_MARK, MOST_CHARS, WEIGHTS, storable, tsvector, words_of
+from webapp.messages.words import FILE_MARK, MOST_CHARS, WEIGHTS, searchable, tsvector, words_of
 
 #: up to so many hits are taken at once; what has more is found by walking. Past FREQUENT expected hits the walk begins at once
 RARE_FTS5, RARE_TSVECTOR, FREQUENT = 2000, 5000, 50_000
@@ -32,7 +32,7 @@ def scopes_of(workspace_id: int, mailbox_id: int | None) -> list[str]:
 
 def put(message: Message, **fields: str) -> None:
     """Index one message; `fields` are the columns of `message_texts`. One statement, whether it was indexed before or not."""
-    kept = {name: storable(fields.get(name, ""), MOST_CHARS) for name in WEIGHTS}
+    kept = {name: searchable(fields.get(name, ""), MOST_CHARS) for name in WEIGHTS}
     scopes = scopes_of(message.workspace_id, message.mailbox_id)
     values = {"message_id": message.id, "scope": " ".join(scopes), **kept}
     if is_sqlite():

@@ -1,7 +1,8 @@
-"""Words of a text, as search sees them on both databases: letters and digits, small, without accents.
+"""Words of a text, as search sees them on both databases: letters and digits, small, Latin letters without accents.
 
 SQLite's `unicode61` cuts text the same way by itself; for PostgreSQL we write the `tsvector`, because its own parser keeps addresses,
-host names and numbers as one word each and would answer differently.
+host names and numbers as one word each and would answer differently. A mark that makes another letter of another script, as in й, で or
+the syllables of Korean, stays: that is what `unicode61` does.
 """
 
 import re
@@ -26,8 +27,28 @@ def words_of(text: str) -> list[str]:
     >>> words_of("Café <Ines.Duarte@x.test>")
     ['cafe', 'ines', 'duarte', 'x', 'test']
     """
-    plain = text if text.isascii() else "".join(sign for sign in unicodedata.normalize("NFKD", text) if not unicodedata.combining(sign))
-    return [word[:LONGEST_WORD] for word in _WORD.findall(plain.lower())]
+    plain = text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).translate(_FOLDED)
+    return [word[:LONGEST_WORD] for word in _WORD.findall(plain)]
+
+
+class _Folds(dict[int, str | None]):
+    """Code point -> the letter that stands for it, worked out when it is met first."""
+
+    def __missing__(self, code: int) -> str | None:
+        sign = chr(code)
+        bare = "".join(part for part in unicodedata.normalize("NFD", sign) if not 0x300 <= ord(part) <= 0x331)
+        small = (bare if len(bare) == 1 and bare.isascii() else sign).casefold()
+        self[code] = found = (small if len(small) == 1 else sign.lower()) if bare else None
+        return found
+
+
+_FOLDED = _Folds()
+
+
+def searchable(text: str, most: int = MOST_CHARS) -> str:
+    """`storable` in the one spelling of each character that the index keeps: composed, without wide forms and ligatures."""
+    kept = storable(text, most)
+    return kept if kept.isascii() else unicodedata.normalize("NFKC", kept)[:most]
 
 
 def storable(text: str, most: int = MOST_CHARS) -> str:
