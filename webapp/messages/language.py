@@ -6,6 +6,7 @@
     from: to: subject: file:  in that field alone; the value may be a quoted phrase or an address
     has:attachment            mail with files
     is:unread read sent received quarantined test captured
+    is:waiting deferred held uncertain bounced      sent mail whose delivery has not ended, or ended badly
     after:2026-09-01 before:2026-10-01      came in on that day or later; before that day began
 
 All parts have to hold. What is no part of the language is searched as text, so nothing typed here is an error but a date that is none.
@@ -19,7 +20,9 @@ from webapp.core.errors import invalid
 from webapp.messages.words import words_of
 
 FIELDS = {"from": "sender", "to": "receivers", "subject": "subject", "file": "files", "filename": "files"}
-STATES = ("unread", "read", "sent", "received", "quarantined", "test", "captured")
+#: what became of sent mail; `waiting` is all of the first three and what is in doubt
+DELIVERY = ("deferred", "held", "uncertain", "waiting", "bounced")
+STATES = ("unread", "read", "sent", "received", "quarantined", "test", "captured", *DELIVERY)
 KEYS = {*FIELDS, "has", "is", "after", "before"}
 MOST_TERMS = 20
 _PART = re.compile(r'(?:(?P<key>[A-Za-z]+):)?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')

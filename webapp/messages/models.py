@@ -62,6 +62,8 @@ class Message(Timestamps, Leased, Base):
         _living("ix_messages_mailbox_id_sent", "mailbox_id", "id", only="direction = 'sent'"),
         _living("ix_messages_captured", "workspace_id", "id", only="delivery_state = 'captured'"),
         _living("ix_messages_quarantined", "workspace_id", "id", only="quarantined"),
+        _living("ix_messages_delivery", "workspace_id", "id", only="delivery_state IN ('queued', 'deferred', 'held', 'uncertain')"),
+        _living("ix_messages_bounced", "workspace_id", "id", only="delivery_state = 'bounced'"),
         _living("ix_messages_is_test", "workspace_id", "id", only="is_test"),
         _partial("ix_messages_waiting", "id", only="state = 'received'"),
         _partial("ix_messages_trash", "deleted_at", only="deleted_at IS NOT NULL"),
