@@ -12,6 +12,7 @@ FEATURES = (
     "audit",
     "accounts",
     "tokens",
+    "picks",
     "domains",
     "mailboxes",
     "messages",

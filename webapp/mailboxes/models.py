@@ -1,13 +1,22 @@
-"""Mailboxes: addresses that receive, send, or both; where all routing begins, and who logs in over SMTP."""
+"""Mailboxes: addresses that receive, send, or both; where all routing begins, and who logs in over SMTP.
 
-from sqlalchemy import ForeignKey, Index, text
+    mailboxes          the addresses with their settings and limits
+    mailbox_minutes    how many mails went through in each minute of the last day
+    mailbox_warnings   which limit was near or reached, and who was told
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, event, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.core.counters import Counted
-from webapp.core.db import Base, InWorkspace, Timestamps, Trashable
+from webapp.core.db import Base, InWorkspace, Timestamps, Trashable, utcnow
 from webapp.domains.state_counts import CountedByStatus
 
 LIVING = text("deleted_at IS NULL")
+FILLING = text("filling IS NOT NULL")
 MEBIBYTE = 1024 * 1024
 DEFAULT_MESSAGE_BYTES = 10 * MEBIBYTE
 
@@ -21,6 +30,8 @@ class Mailbox(InWorkspace, Timestamps, Trashable, Counted, CountedByStatus, Base
         Index("ix_mailboxes_workspace_id_email", "workspace_id", "email"),
         Index("ix_mailboxes_workspace_id_status_id", "workspace_id", "status", "id"),
         Index("ix_mailboxes_domain_id_email", "domain_id", "email"),
+        Index("ix_mailboxes_filling", "workspace_id", "filling", "id", sqlite_where=FILLING, postgresql_where=FILLING),
+        Index("ix_mailboxes_counted_at", "counted_at"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     #: the domain that it belongs to
@@ -61,6 +72,12 @@ class Mailbox(InWorkspace, Timestamps, Trashable, Counted, CountedByStatus, Base
     is_system: Mapped[bool] = mapped_column(default=False)
     #: for people, at most 120 characters
     note: Mapped[str | None] = mapped_column(default=None)
+    #: address, display name and note in small letters, for the search box; kept by the session
+    search_text: Mapped[str] = mapped_column(default="")
+    #: what it may keep: `near` from 80 percent of a limit on, `full` at the limit; None: room enough, or no limit
+    filling: Mapped[str | None] = mapped_column(default=None)
+    #: when its messages and their bytes were last counted one by one and the counters compared; None: not yet
+    counted_at: Mapped[datetime | None] = mapped_column(default=None)
 
     @property
     def domain_name(self) -> str:
@@ -75,3 +92,53 @@ class Mailbox(InWorkspace, Timestamps, Trashable, Counted, CountedByStatus, Base
     def may_send(self) -> bool:
         """Whether it may send now; a login of one that may not is refused at MAIL FROM."""
         return self.can_send and self.status == "active"
+
+
+class MailboxMinute(Base):
+    """Mails that a mailbox received or sent within one minute."""
+
+    __tablename__ = "mailbox_minutes"
+    __table_args__ = (Index("ix_mailbox_minutes_minute", "minute"),)
+    mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"), primary_key=True)
+    #: received or sent
+    direction: Mapped[str] = mapped_column(primary_key=True)
+    #: minutes since the epoch
+    minute: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    number: Mapped[int]
+    #: when the last of them came
+    last_at: Mapped[datetime]
+
+
+class MailboxWarning(InWorkspace, Base):
+    """A limit that is nearly or wholly used up: told once per limit, level and window."""
+
+    __tablename__ = "mailbox_warnings"
+    __table_args__ = (
+        UniqueConstraint("mailbox_id", "limit_name", "level", "period"),
+        Index("ix_mailbox_warnings_waiting", "id", sqlite_where=text("told_at IS NULL"), postgresql_where=text("told_at IS NULL")),
+    )
+    id: Mapped[int] = mapped_column(primary_key=True)
+    mailbox_id: Mapped[int] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"))
+    #: hour or day with the direction (`received hour`), total, storage
+    limit_name: Mapped[str]
+    #: near (80 percent) or full
+    level: Mapped[str]
+    #: the hour or day in which it was noticed; for total and storage the day
+    period: Mapped[str]
+    #: how much of how much
+    used: Mapped[int]
+    allowed: Mapped[int]
+    created_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
+    #: when the warning mail was written; NULL: not yet
+    told_at: Mapped[datetime | None] = mapped_column(default=None)
+
+
+def searchable(mailbox: Mailbox) -> str:
+    """What the search box looks through."""
+    return "\n".join(text.lower() for text in (mailbox.email, mailbox.display_name, mailbox.note) if text)
+
+
+@event.listens_for(Mailbox, "before_insert")
+@event.listens_for(Mailbox, "before_update")
+def _keep_searchable(_mapper: Any, _connection: Any, mailbox: Mailbox) -> None:
+    mailbox.search_text = searchable(mailbox)

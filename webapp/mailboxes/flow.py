@@ -1,0 +1,105 @@
+"""How much mail goes through a mailbox: counted by the minute and kept for a day, so that limits an hour and a day cost a short look.
+
+A minute counts until its last mail is older than the span, so a limit is never passed within any hour or day.
+"""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import case, delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from webapp.core.db import database_now, db, utcnow
+from webapp.core.pending import Pending
+from webapp.mailboxes.models import MailboxMinute
+
+DIRECTIONS = ("received", "sent")
+SPANS = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
+#: minutes whose rows one run of the chore removes
+STEP = 120
+
+
+class Flow(NamedTuple):
+    """Mails of the last hour and of the last day, in one direction."""
+
+    hour: int = 0
+    day: int = 0
+
+
+Key = tuple[int, str]
+
+
+def note(mailbox_id: int, direction: str, number: int = 1) -> None:
+    """A mail was received or sent; counted when the transaction commits."""
+    _pending.note((mailbox_id, direction), number)
+
+
+def _write(session: Session, noted: dict[Key, int]) -> None:
+    now = utcnow()
+    insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    rows = [
+        {"mailbox_id": mailbox_id, "direction": direction, "minute": minute_of(now), "number": number, "last_at": now}
+        for (mailbox_id, direction), number in sorted(noted.items())
+    ]
+    statement = insert(MailboxMinute).values(rows)
+    added = {"number": MailboxMinute.number + statement.excluded.number, "last_at": statement.excluded.last_at}
+    session.execute(statement.on_conflict_do_update(index_elements=["mailbox_id", "direction", "minute"], set_=added))
+
+
+_pending: Pending[Key] = Pending("flow", _write)
+
+
+def minute_of(moment: datetime) -> int:
+    """Minutes since the epoch."""
+    return int(moment.timestamp() // 60)
+
+
+def read(mailbox_ids: Iterable[int]) -> dict[Key, Flow]:
+    """The flow of several mailboxes by (mailbox, direction), with what the current transaction noted; one query."""
+    ids = sorted(set(mailbox_ids))
+    if not ids:
+        return {}
+    now = database_now()
+    row = MailboxMinute
+    this_hour = func.sum(case((row.last_at > now - SPANS["hour"], row.number), else_=0))
+    query = select(row.mailbox_id, row.direction, this_hour, func.sum(row.number)).where(*_since(ids, now - SPANS["day"]))
+    rows = db.session.execute(query.group_by(row.mailbox_id, row.direction))
+    found = {(box, way): Flow(int(hour), int(day)) for box, way, hour, day in rows}
+    for key, number in _pending.of(db.session).items():
+        if key[0] in ids:
+            known = found.get(key, Flow())
+            found[key] = Flow(known.hour + number, known.day + number)
+    return found
+
+
+def _since(ids: list[int], moment: datetime) -> tuple[Any, ...]:
+    """Conditions that the primary key serves."""
+    row = MailboxMinute
+    return row.mailbox_id.in_(ids), row.direction.in_(DIRECTIONS), row.minute >= minute_of(moment), row.last_at > moment
+
+
+def frees_at(mailbox_id: int, direction: str, span: str, limit: int) -> datetime:
+    """When there is room for one more mail, if none comes meanwhile."""
+    now, length = database_now(), SPANS[span]
+    row = MailboxMinute
+    query = select(row.number, row.last_at).where(*_since([mailbox_id], now - length), row.direction == direction)
+    minutes = db.session.execute(query.order_by(row.minute)).all()
+    left = sum(number for number, _ in minutes) + _pending.of(db.session).get((mailbox_id, direction), 0)
+    for number, last_at in minutes:
+        left -= number
+        if left < limit:
+            return last_at + length
+    return now + length
+
+
+def forget_old() -> int:
+    """Remove minutes older than a day, the oldest hours first; returns how many rows went."""
+    ends = minute_of(utcnow() - SPANS["day"]) - 1
+    oldest = db.session.scalar(select(func.min(MailboxMinute.minute)))
+    if oldest is None or oldest >= ends:
+        return 0
+    gone = delete(MailboxMinute).where(MailboxMinute.minute < min(ends, oldest + STEP))
+    result: Any = db.session.execute(gone, execution_options={"synchronize_session": False})
+    return int(result.rowcount)
