@@ -24,7 +24,7 @@ from webapp.core import migrate, queue
 from webapp.core.db import begin_writing, db
 from webapp.core.outside import Outside
 from webapp.settings import load_settings
-from webapp.tokens import door
+from webapp.tokens import calls, door
 
 pytest_plugins = ["tests.plugins.counts"]
 WITHOUT = set(filter(None, os.environ.get("WITHOUT", "").split(",")))
@@ -68,6 +68,7 @@ def app(
             dotenv=None,
         )  # fmt: skip
         apps[kind] = create_app(settings)
+        apps[kind].config[calls.SETTING] = 0  # no thread writes into a database that the next test empties
         migrate.upgrade(apps[kind])
         if kind == "sqlite":
             fresh_sqlite(apps[kind], home, save=True)
