@@ -8,13 +8,15 @@ from dataclasses import dataclass
 
 from webapp.core.actor import Actor
 from webapp.core.db import db
-from webapp.core.errors import HouseError, TooMany, Unauthenticated
+from webapp.core.errors import HouseError, Unauthenticated
+from webapp.intake import recipients
 from webapp.mail import status
 from webapp.mail.address import BadAddress, normalise
 from webapp.mailboxes import addressing
 from webapp.mailboxes.models import Mailbox
-from webapp.sending import writing
-from webapp.tokens import door
+from webapp.messages import admission
+from webapp.sending import quota
+from webapp.tokens import door, watching
 from webapp.tokens import format as token_form
 
 API_USER = "api"
@@ -41,7 +43,10 @@ class Who:
 def log_in(username: str, password: str, ip: str) -> Who | None:
     """None for anything that does not fit; the caller answers the same for every reason."""
     if token_form.check(password)[0]:
-        return _by_token(username.strip(), password.strip(), ip)
+        who = _by_token(username.strip(), password.strip(), ip)
+        if who is not None and who.actor is not None:
+            watching.note_login(who.actor, True, CLIENT)
+        return who
     mailbox = addressing.check_login(username, password)
     if mailbox is None:
         return None
@@ -92,12 +97,11 @@ def own_mailbox(who: Who, address: str) -> Mailbox | None:
     return mailbox if mailbox is not None and mailbox.deleted_at is None and mailbox.email == email else None
 
 
-def refusal_to_send(mailbox: Mailbox) -> str | None:
-    """The reply when this mailbox may not send now: switched off, paused, or beyond its limits."""
+def refusal_to_send(mailbox: Mailbox, size_bytes: int = 0) -> str | None:
+    """The reply when this mailbox may not send now: switched off, paused, or beyond its limits. size_bytes as MAIL FROM said it"""
     try:
-        writing.check_may_send(mailbox)
-    except TooMany as error:
-        return f"452 4.5.3 {error.message}"
+        quota.check_allowed(mailbox)
     except HouseError:
         return status.SENDING_REFUSED
-    return None
+    over = admission.look(mailbox, "sent", size_bytes)
+    return recipients.no_sending(over) if over else None

@@ -9,7 +9,7 @@ from webapp.core import idempotency, openapi, scopes
 from webapp.core.access import current_actor, doors
 from webapp.core.paging import PageRequest, sliced
 from webapp.core.rest import Blueprint, Deleted
-from webapp.tokens import door, service
+from webapp.tokens import door, service, watching
 from webapp.tokens.schemas import MeSchema, ScopeSchema, TokenCreate, TokenMade, TokenPatch, TokenQuery, TokenSchema
 from webapp.tokens.whoami import describe_caller
 
@@ -86,4 +86,5 @@ class Me(MethodView):
 
 def init_app(app: Flask) -> None:
     doors.token_actor = door.authenticate
+    watching.init_app(app)
     openapi.register(blp)

@@ -1,7 +1,7 @@
 """Recognising a token: from its text to an actor, fast, within limits of kind, time and network.
 
 Looked up by public id, compared in constant time, unknown ids compared with a dummy. A token that was found is remembered for half a
-second per process: revocation, expiry and a lost role are effective within that time.
+second per process: revocation, expiry, a lost role, and a person or workspace that is gone are effective within that time.
 """
 
 import hmac
@@ -14,13 +14,15 @@ from typing import Any
 from flask import g
 from sqlalchemy import select, update
 
-from webapp.accounts.models import Membership, User
+from webapp.accounts.models import Membership, User, Workspace
 from webapp.audit import service as audit
 from webapp.audit.service import Target
+from webapp.core import live
 from webapp.core.actor import Actor
 from webapp.core.client import is_in
 from webapp.core.db import db, fresh_session, reading, utcnow
 from webapp.core.errors import Unauthenticated
+from webapp.tokens import calls
 from webapp.tokens import format as form
 from webapp.tokens.models import ApiToken
 
@@ -49,6 +51,7 @@ _known: dict[str, Known] = {}
 def forget_all() -> None:
     """For tests, whose databases change under a living process."""
     _known.clear()
+    calls.forget()
 
 
 def authenticate(value: str, ip: str | None, client: str) -> Actor:
@@ -58,7 +61,7 @@ def authenticate(value: str, ip: str | None, client: str) -> Actor:
     """
     digest = form.digest(value)
     known = _recent(digest) or _look_up(value, digest)
-    actor = replace(known.actor, ip=ip, request_id=g.get("request_id") if g else None)
+    actor = replace(known.actor, ip=ip, request_id=g.get("request_id") if g else None, used=set())
     if known.revoked:
         raise _refused(actor, "revoked")
     if known.expires_at is not None and known.expires_at <= utcnow():
@@ -71,6 +74,8 @@ def authenticate(value: str, ip: str | None, client: str) -> Actor:
 
 
 def _refused(actor: Actor, why: str) -> Unauthenticated:
+    if g:
+        g.refused_token = actor
     db.session.rollback()
     audit.record_refused(actor, "token.use", Target("token", actor.token_id, actor.token_name or ""), why)
     return Unauthenticated(
@@ -101,8 +106,9 @@ def _look_up(value: str, digest: str) -> Known:
 def _load(public_id: str) -> Known | None:
     """One query, on a connection of its own so that it takes no write lock."""
     query = (
-        select(*ApiToken.__table__.c, Membership.role, User.status)
+        select(*ApiToken.__table__.c, Membership.role, Membership.suspended_at, User.status, Workspace.deleted_at)
         .join(User, User.id == ApiToken.user_id)
+        .join(Workspace, Workspace.id == ApiToken.workspace_id)
         .outerjoin(Membership, (Membership.user_id == ApiToken.user_id) & (Membership.workspace_id == ApiToken.workspace_id))
         .where(ApiToken.public_id == public_id)
     )
@@ -114,22 +120,36 @@ def _load(public_id: str) -> Known | None:
     actor = Actor(
         type="token", workspace_id=row.workspace_id, id=row.id, name=row.name, role=role or "viewer", scopes=frozenset(row.scopes),
         user_id=row.user_id, token_id=row.id, token_kind=row.kind, token_name=row.name, token_last_four=row.last_four,
-        domain_ids=frozenset(row.domain_ids) if row.domain_ids else None,
-        mailbox_ids=frozenset([row.mailbox_id]) if row.mailbox_id else frozenset(row.mailbox_ids) if row.mailbox_ids else None,
+        domain_ids=None if row.domain_ids is None else frozenset(row.domain_ids),
+        mailbox_ids=_mailboxes(row.mailbox_id, row.mailbox_ids),
     )  # fmt: skip
     last_used = row.last_used_at.timestamp() if row.last_used_at else 0.0
     networks = tuple(ip_network(text) for text in row.allowed_ips or ())
-    gone = row.revoked_at is not None or role is None or row.status != "active"
+    shut_out = role is None or row.suspended_at is not None or row.status != "active" or row.deleted_at is not None
+    gone = row.revoked_at is not None or shut_out
     return Known(actor, row.secret_hash, row.expires_at, gone, networks, last_used, time.monotonic())
 
 
+def _mailboxes(one: int | None, several: list[int] | None) -> frozenset[int] | None:
+    """The limit to mailboxes; that of a message token is its one mailbox."""
+    if one is not None:
+        return frozenset([one])
+    return None if several is None else frozenset(several)
+
+
 def _note_use(digest: str, known: Known, ip: str | None, client: str) -> None:
-    """Last use, written at most every 10 s and never in the way of the request: it has its own short transaction."""
-    with fresh_session():
-        db.session.execute(
-            update(ApiToken).where(ApiToken.id == known.actor.token_id).values(
-                last_used_at=utcnow(), last_used_ip=ip, last_used_client=client[:200], updated_at=ApiToken.updated_at
-            ),
-            execution_options={"synchronize_session": False},
-        )  # fmt: skip
+    """Last use, at most every 10 s: the very first at once, since somebody may be looking at the page that waits for it, others with the
+    next lines of the log."""  # fmt: skip
+    token_id = known.actor.token_id or 0
+    if known.last_used:
+        calls.note_use(token_id, ip, client)
+    else:
+        with fresh_session():
+            db.session.execute(
+                update(ApiToken).where(ApiToken.id == token_id).values(
+                    last_used_at=utcnow(), last_used_ip=ip, last_used_client=client[:200], updated_at=ApiToken.updated_at
+                ),
+                execution_options={"synchronize_session": False},
+            )  # fmt: skip
+            live.notify(known.actor.workspace_id, "tokens-changed")
     _known[digest] = replace(known, last_used=time.time())
