@@ -44,6 +44,11 @@ def add(group: str, label: str, endpoint: str, *, scope: str | None = None, orde
     _built.clear()
 
 
+def entries() -> list[Entry]:
+    """Everything that stands in the menu, for whoever may open it."""
+    return list(_entries.values())
+
+
 def build(actor: Actor) -> list[dict[str, Any]]:
     """The groups that this person may open, as base.html reads them; the current entry is marked by the blueprint of the request.
 

@@ -166,13 +166,13 @@ def in_state(state: str) -> Any:
 def count_states(actor: Actor) -> dict[str, int]:
     """How many tokens each chip has, counted over the newest 1,000."""
     actor.require("tokens:read")
-    newest = _visible(actor).with_only_columns(ApiToken.id).order_by(ApiToken.id.desc()).limit(1000)
+    newest = visible(actor).with_only_columns(ApiToken.id).order_by(ApiToken.id.desc()).limit(1000)
     sums = [func.count(case((in_state(name), 1))).label(name) for name in ("active", "unused", "expired", "revoked")]
     row = db.session.execute(select(func.count().label("all"), *sums).where(ApiToken.id.in_(newest))).one()
     return dict(row._mapping)
 
 
-def _visible(actor: Actor) -> Any:
+def visible(actor: Actor) -> Any:
     """Admins see every token of the workspace, others their own."""
     query = mine(actor, ApiToken)
     return query if actor.has_role("admin") else query.where(ApiToken.user_id == actor.user_id)
@@ -184,7 +184,7 @@ def list_tokens(
     """Tokens of the workspace with their owners, newest first; `state` is active, unused, expired or revoked; `search` a part of
     the name, the owner's address or the last four."""  # fmt: skip
     actor.require("tokens:read")
-    query = _visible(actor).options(joinedload(ApiToken.user))
+    query = visible(actor).options(joinedload(ApiToken.user))
     if kind:
         query = query.where(ApiToken.kind == kind)
     if state:
@@ -201,7 +201,7 @@ def list_tokens(
 def get_token(actor: Actor, token_id: int, scope: str = "tokens:read") -> ApiToken:
     """raises NotFound for tokens of other workspaces, and below admin for those of others"""
     actor.require(scope)
-    query = _visible(actor).where(ApiToken.id == token_id).options(joinedload(ApiToken.user))
+    query = visible(actor).where(ApiToken.id == token_id).options(joinedload(ApiToken.user))
     found: ApiToken | None = db.session.scalar(query)
     if found is None:
         raise NotFound(f"There is no token with the id {token_id}.")
