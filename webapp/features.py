@@ -12,6 +12,7 @@ FEATURES = (
     "audit",
     "accounts",
     "tokens",
+    "catcher",
     "picks",
     "domains",
     "mailboxes",

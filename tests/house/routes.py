@@ -14,6 +14,7 @@ PUBLIC = {
     "accounts.setup": "the first owner, by a one-time link",
     "accounts.reset": "a new password, by a one-time link",
     "attachment_links.download": "one file, by a signed link that lives for a day",
+    "catcher.catch": "takes any request of whoever knows its address, and keeps it; changes nothing else",
     "health.healthz": "for load balancers",
     "health.readyz": "for load balancers",
     "health.metrics": "for Prometheus",

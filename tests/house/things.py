@@ -11,6 +11,8 @@ from webapp.accounts.models import LoginSession, Membership
 from webapp.audit.models import AuditEntry
 from webapp.automation.contexts import sign_attachment
 from webapp.automation.models_runs import Run
+from webapp.catcher.models import CaughtRequest
+from webapp.catcher.service import open_catcher
 from webapp.core.db import Base, begin_writing, db
 from webapp.tokens.models import ApiToken
 
@@ -32,6 +34,10 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
     assert data.status_code == 201, data.json
     assert person.api.delete(f"/mailboxes/{trashed.id}").status_code == 200
     begin_writing()
+    catcher = open_catcher(person.actor)
+    db.session.commit()
+    assert person.page.get(f"/catch/{catcher.key}").status_code == 200
+    begin_writing()
     found = {
         "domain_id": mailbox.domain_id, "mailbox_id": mailbox.id, "rule_id": rule.id, "action_id": action.id, "route_id": route.id,
         "archive_id": message.id, "message_id": message.id, "delivery_id": deliveries(outgoing)[0].id, "data_id": data.json["data"]["id"],
@@ -39,6 +45,7 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
         "workspace_id": person.workspace.id, "member_id": _first(Membership, person), "row_id": trashed.id, "kind": "mailbox",
         "session_id": db.session.scalar(select(LoginSession.id).where(LoginSession.user_id == person.user.id)),
         "number": 1, "signed": sign_attachment(message.raw_id, 1, message.id), "view": "headers", "filename": "mailroom.css",
+        "key": catcher.key, "caught_id": _first(CaughtRequest, person),
     }  # fmt: skip
     found["run_id"] = found["log_id"]
     db.session.commit()

@@ -11,7 +11,7 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
@@ -19,7 +19,18 @@ from typing import Literal
 import certifi
 import h11
 
-from webapp.core.net_guard import LOOKUP_TIMEOUT_S, Address, Lookup, Refused, Target, Unresolved, read_url, resolve_allowed, system_lookup
+from webapp.core.net_guard import (
+    LOOKUP_TIMEOUT_S,
+    Address,
+    Lookup,
+    Refused,
+    Target,
+    Unresolved,
+    check_url,
+    read_url,
+    resolve_allowed,
+    system_lookup,
+)  # fmt: skip
 
 ErrorKind = Literal["refused", "timeout", "connect", "tls", "dns", "protocol"]
 Headers = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -106,16 +117,38 @@ class _Call:
     doing: str = "resolving the name"
 
 
+@dataclass(frozen=True)
+class Inside:
+    """Addresses of our own that are answered without a connection.
+
+    prefix  what they begin with
+    take    (method, URL, headers, body) -> answer
+    """
+
+    prefix: str
+    take: Callable[[str, str, Headers, bytes], HttpAnswer]
+
+
 class HttpClient:
     """Calls URLs that users give; threads may share it, it keeps no connection.
 
     allow   hosts, addresses and blocks that may be called although private (MAILROOM_ALLOW_PRIVATE_TARGETS)
     lookup  how names are resolved; asked once per call
+    inside  addresses of our own (the request catcher)
     """
+
+    inside: Inside | None = None
 
     def __init__(self, allow: Sequence[str] = (), *, lookup: Lookup = system_lookup) -> None:
         self.allow = tuple(allow)
         self.lookup = lookup
+
+    def stays_inside(self, url: str) -> bool:
+        return self.inside is not None and url.startswith(self.inside.prefix)
+
+    def check(self, url: str) -> str | None:
+        """On save: what is wrong with a URL, as a sentence; None when it may be called."""
+        return None if self.stays_inside(url) else check_url(url, self.allow)
 
     def send(
         self, method: str, url: str, headers: Headers = (), body: bytes = b"", timeout_s: float = TIMEOUT_S,
@@ -127,6 +160,8 @@ class HttpClient:
         timeout_s   for everything together, resolution included
         cap_bytes   where reading stops; an answer cut there is whole enough to be judged by its status
         """
+        if self.inside is not None and self.stays_inside(url):
+            return self.inside.take(method, url, headers, body)
         started = time.monotonic()
         call = _Call(_Deadline(timeout_s), cap_bytes)
         kind: ErrorKind | None = None

@@ -55,6 +55,8 @@ SCOPES: dict[str, Scope] = {
         ("logs:read", "viewer", "Read route logs"),
         ("deliveries:read", "viewer", "See the outgoing queue and delivery attempts"),
         ("deliveries:write", "agent", "Retry, hold and cancel waiting deliveries"),
+        ("catcher:read", "viewer", "Read what came to the request catcher"),
+        ("catcher:write", "agent", "Open, empty and renew the request catcher"),
         ("trash:read", "viewer", "See what lies in the trash"),
         ("trash:write", "admin", "Restore from the trash"),
     )

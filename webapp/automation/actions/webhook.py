@@ -15,7 +15,6 @@ from webapp.automation.mail_state import attach
 from webapp.automation.parameters import Parameter
 from webapp.automation.variables import without_placeholders
 from webapp.core.http_guard import HttpClient, check_headers
-from webapp.core.net_guard import check_url
 
 METHODS = ("POST", "PUT", "PATCH", "GET", "DELETE")
 FORMATS = (("json", "JSON"), ("form", "Form fields"), ("eml", "The raw mail"), ("raw", "Text of my own"))
@@ -50,7 +49,7 @@ class Webhook(ActionType):
 
     def check(self, values: Mapping[str, Any], http: HttpClient) -> None:
         url = without_placeholders(values["url"])
-        if problem := check_url(url, http.allow):
+        if problem := http.check(url):
             raise bad("url", problem)
         if problem := check_headers({name: without_placeholders(value) for name, value in (values.get("headers") or {}).items()}):
             raise bad("headers", problem)
