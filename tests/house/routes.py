@@ -10,6 +10,7 @@ PUBLIC = {
     "static": "style, script, pictures",
     "theme": "light or dark",
     "accounts.login": "the way in",
+    "accounts.login_code": "the second step of the way in; leads to the first without it",
     "accounts.logout": "the way out; harmless without a session",
     "accounts.setup": "the first owner, by a one-time link",
     "accounts.reset": "a new password, by a one-time link",

@@ -23,6 +23,9 @@ class Doors:
     session_actor: Callable[[], Actor | None]
     #: (token value, ip, user agent) -> actor; raises Unauthenticated
     token_actor: Callable[[str, str | None, str], Actor]
+    #: (actor, fresh) -> the page that comes before the one asked for (a second factor that the workspace demands; the password once
+    #: more where `fresh` and the last proof is old), or None when the way is free
+    hurdle: Callable[[Actor, bool], Any]
     #: what a live stream keeps of the signed-in person of this request, to be asked again later
     ticket: Callable[[], Hashable]
     #: which of these tickets still stand for a living session with the same role
@@ -40,10 +43,11 @@ def current_actor() -> Actor:
     return actor
 
 
-def needs(scope: str | None = None) -> Callable[[View], View]:
-    """A page for signed-in people; with a scope, for those whose role allows it.
+def needs(scope: str | None = None, *, fresh: bool = False) -> Callable[[View], View]:
+    """A page for signed-in people; with a scope, for those whose role allows it; with `fresh`, for those who proved lately who they are.
 
-    Somebody who is not signed in is sent to the sign-in page and comes back afterwards.
+    Somebody who is not signed in is sent to the sign-in page and comes back afterwards. `fresh` stands at what hands out or changes
+    access: secrets, tokens, exports, roles, sign-in itself. A POST that waits for the password goes on with what was typed.
     """
 
     def decorate(view: View) -> View:
@@ -57,10 +61,14 @@ def needs(scope: str | None = None) -> Callable[[View], View]:
             g.actor = actor
             if scope is not None:
                 actor.require(scope)
+            hurdle = doors.hurdle(actor, fresh)
+            if hurdle is not None:
+                return hurdle
             return view(*args, **kwargs)
 
         guarded.needs_scope = scope  # type: ignore[attr-defined]
         guarded.needs_sign_in = True  # type: ignore[attr-defined]
+        guarded.needs_fresh = fresh  # type: ignore[attr-defined]
         return guarded  # type: ignore[return-value]
 
     return decorate

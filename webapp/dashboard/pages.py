@@ -21,6 +21,8 @@ def home() -> Any:
     if actor is None:
         return redirect(url_for("accounts.login" if accounts.has_owner() else "accounts.setup"), 303)
     g.actor = actor
+    if (hurdle := doors.hurdle(actor, False)) is not None:
+        return hurdle
     home = service.look(actor)
     for figure in home.figures:
         figure["url"] = address(figure["goes"])

@@ -5,11 +5,11 @@ from typing import Any
 from flask import Blueprint, flash, g, redirect, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
 
-from webapp.accounts import forms, frame, links, service, sessions
+from webapp.accounts import forms, forms_security, frame, links, second_factor, service, sessions
 from webapp.accounts.models import User
 from webapp.audit import service as audit
 from webapp.audit.service import Target
-from webapp.core import heartbeat
+from webapp.core import heartbeat, secrets
 from webapp.core.actor import Actor
 from webapp.core.client import client_ip
 from webapp.core.config import settings
@@ -21,6 +21,8 @@ from webapp.core.paint import safe_path
 bp = Blueprint("accounts", __name__)
 manager = LoginManager()
 SEEN_EVERY_S = 60
+#: name of the sealed note between password and code, and how long it counts
+PENDING, PENDING_LIFE_S = "second_step", 600
 
 
 class SignedInUser(UserMixin):
@@ -114,6 +116,9 @@ def login() -> Any:
             entered = service.sign_in(
                 email=form.email.data or "", password=form.password.data or "", ip=client_ip(request), request_id=g.request_id
             )
+            if second_factor.is_on(entered.user.id):
+                ask_for_code(entered.user)
+                return redirect(url_for("accounts.login_code", next=request.args.get("next")), 303)
             begin_session(entered.user, entered.workspace_id)
             return redirect(safe_path(request.args.get("next")), 303)
         except (Unauthenticated, TooMany) as refused:
@@ -123,6 +128,50 @@ def login() -> Any:
     elif form.errors:
         status = 422
     return render("accounts/login.html", status=status, form=form, open_setup=not service.has_owner())
+
+
+def ask_for_code(user: User) -> None:
+    """The password was right: remember that for a few minutes, and nothing else, until the code has come (C-63)."""
+    session.clear()
+    session[PENDING] = secrets.sign(PENDING, {"user": user.id, "stamp": _stamp(user)})
+
+
+def _stamp(user: User) -> str:
+    """A new password ends what was begun with the old one."""
+    return secrets.keyed_hash(PENDING, user.password_hash)[:24]
+
+
+def _pending() -> User | None:
+    """Whose password this browser gave a moment ago."""
+    value = secrets.unsign(PENDING, session.get(PENDING, ""), PENDING_LIFE_S)
+    user = db.session.get(User, value["user"]) if isinstance(value, dict) else None
+    fits = user is not None and user.status == "active" and isinstance(value, dict) and value.get("stamp") == _stamp(user)
+    return user if fits else None
+
+
+@bp.route("/login/code", methods=["GET", "POST"])
+def login_code() -> Any:
+    """The second step of signing in: a code of the app, or a recovery code."""
+    user = _pending()
+    if current_user.is_authenticated or user is None:
+        return redirect(url_for("accounts.login", next=request.args.get("next")), 303)
+    form = forms_security.CodeForm()
+    status = 200
+    if form.validate_on_submit():
+        try:
+            left = second_factor.check_sign_in(
+                user, code=form.code.data or "", recovery=form.recovery.data or "", ip=client_ip(request), request_id=g.request_id
+            )
+            begin_session(user, service.default_workspace(user.id))
+            if left is not None:
+                flash(f"Recovery code used; {left} left. Your account page makes new ones.", "warn")
+            return redirect(safe_path(request.args.get("next")), 303)
+        except (Unauthenticated, TooMany) as refused:
+            db.session.rollback()
+            status = 422 if isinstance(refused, Unauthenticated) else 429
+            field = form.recovery if form.recovery.data else form.code
+            field.errors = [f"{refused.message} {refused.hint}" if status == 422 else refused.message]
+    return render("accounts/login_code.html", status=status, form=form)
 
 
 @bp.post("/logout")

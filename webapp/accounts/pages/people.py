@@ -1,72 +1,24 @@
-"""One's own account, the workspaces of a person, and the members of a workspace."""
+"""The workspaces of a person: the switcher, a further one, and the page of the one that is open: its name, leaving it, deleting it."""
 
 from typing import Any
 
 from flask import request, url_for
 from flask_login import current_user
-from wtforms.fields.choices import SelectChoice
 
-from webapp.accounts import forms, service, sessions
-from webapp.accounts.models import Membership
+from webapp.accounts import forms, members, persons, second_factor_rule, sessions, workspaces
 from webapp.accounts.pages.entrance import begin_session, bp
 from webapp.audit import service as audit
 from webapp.core.access import current_actor, needs
 from webapp.core.db import db
-from webapp.core.errors import Invalid, InvalidState, NotFound, TooMany
-from webapp.core.htmx import made, redirect_to, render
-from webapp.core.paging import PageRequest
-
-
-@bp.route("/profile", methods=["GET", "POST"])
-@needs()
-def profile() -> Any:
-    """One's own name and password."""
-    form = forms.ProfileForm(obj=current_user.user)
-    if form.validate_on_submit():
-        service.change_profile(current_actor(), name=form.name.data or "")
-        return redirect_to(url_for(".profile"), toast="Name saved")
-    return _profile_page(422 if form.errors else 200, form, forms.PasswordForm(formdata=None))
-
-
-def _profile_page(status: int, name_form: Any, password_form: Any) -> Any:
-    return render(
-        "accounts/profile.html", status=status, name_form=name_form, password_form=password_form,
-        sessions=sessions.list_living(current_user.user.id), here_id=current_user.found.id,
-    )  # fmt: skip
-
-
-@bp.post("/profile/password")
-@needs()
-def change_password() -> Any:
-    """Set a new password; every other browser is signed out, this one goes on with a fresh session."""
-    actor = current_actor()
-    form = forms.PasswordForm()
-    status = 422
-    if form.validate_on_submit():
-        try:
-            service.change_password(actor, current=form.current.data or "", new=form.new.data or "")
-            begin_session(current_user.user, actor.workspace_id)
-            return redirect_to(url_for(".profile"), toast="Password changed; other browsers are signed out")
-        except (Invalid, TooMany) as refused:
-            db.session.rollback()
-            status = refused.status
-            forms.add_errors(form, refused, spare="current")
-    return _profile_page(status, forms.ProfileForm(formdata=None, obj=current_user.user), form)
-
-
-@bp.post("/profile/sessions/<int:session_id>/end")
-@needs()
-def end_session(session_id: int) -> Any:
-    """Sign another browser of one's own out."""
-    sessions.end_one(current_actor(), session_id)
-    return redirect_to(url_for(".profile"), toast="That browser is signed out")
+from webapp.core.errors import Invalid, InvalidState, NotFound
+from webapp.core.htmx import redirect_to, render
 
 
 @bp.post("/workspaces/<int:workspace_id>/open")
 @needs()
 def open_workspace(workspace_id: int) -> Any:
     """Look at another of one's workspaces."""
-    if service.find_membership(current_actor().user_id or 0, workspace_id) is None:
+    if persons.find_place(current_actor().user_id or 0, workspace_id) is None:
         raise NotFound(f"There is no workspace with the id {workspace_id}.")
     sessions.switch_workspace(current_user.value, workspace_id)
     return redirect_to("/")
@@ -79,7 +31,7 @@ def new_workspace() -> Any:
     form = forms.WorkspaceForm()
     if form.validate_on_submit():
         try:
-            new = service.create_workspace(current_actor(), name=form.name.data or "")
+            new = workspaces.create_workspace(current_actor(), name=form.name.data or "")
             sessions.switch_workspace(current_user.value, new.id)
             return redirect_to("/", toast=f"Workspace {new.name} created")
         except Invalid as refused:
@@ -88,76 +40,91 @@ def new_workspace() -> Any:
     return render("accounts/workspace_new.html", status=422 if form.errors else 200, form=form)
 
 
-@bp.get("/members")
+@bp.get("/workspace")
 @needs("account:read")
-def members() -> Any:
-    """Who is in the workspace, with which role."""
-    actor = current_actor()
-    number = min(max(1, request.args.get("page", 1, int)), 10_000)
-    found = service.list_members(actor, PageRequest(number, 100))
-    return render(
-        "accounts/members.html", "accounts/_members.html", found=found, owners=service.count_owners(actor.workspace_id),
-        roles=forms.roles_up_to(actor.role), meanings=forms.ROLES, activity=audit.latest(actor, "member"),
-        newer=url_for(".members", page=number - 1) if number > 1 else None,
-        older=url_for(".members", page=number + 1) if found.has_more else None,
-    )  # fmt: skip
+def workspace() -> Any:
+    """The open workspace: its name, what it demands, the ways out."""
+    return _workspace_page(forms.WorkspaceForm(obj=persons.get_workspace(current_actor())))
 
 
-@bp.route("/members/new", methods=["GET", "POST"])
+@bp.post("/workspace")
 @needs("workspaces:write")
-def new_member() -> Any:
-    """Add somebody, with a first password when they have no account yet."""
-    actor = current_actor()
-    form = forms.MemberForm()
-    form.role.choices = [SelectChoice(role, f"{role}: {forms.ROLES[role]}") for role in forms.roles_up_to(actor.role)]
+def rename_workspace() -> Any:
+    """Give the workspace another name."""
+    form = forms.WorkspaceForm()
     if form.validate_on_submit():
         try:
-            member = service.add_member(
-                actor,
-                email=form.email.data or "",
-                name=form.name.data or "",
-                password=form.password.data or None,
-                role=form.role.data or "agent",
-            )
-            return made(
-                go_to=url_for(".members"), trigger="members-changed", toast=f"{member.user.email} is now {_a(member)} of this workspace"
-            )
+            renamed = workspaces.rename_workspace(current_actor(), name=form.name.data or "")
+            return redirect_to(url_for(".workspace"), toast=f"The workspace is called {renamed.name}")
         except Invalid as refused:
             db.session.rollback()
             forms.add_errors(form, refused)
-    return render("accounts/member_new.html", "accounts/_member_dialog.html", status=422 if form.errors else 200, form=form)
+    return _workspace_page(form, 422)
 
 
-@bp.post("/members/<int:member_id>")
-@needs("workspaces:write")
-def change_member(member_id: int) -> Any:
-    """Give a member another role."""
-    try:
-        member = service.change_role(current_actor(), member_id, request.form.get("role", ""))
-    except (Invalid, InvalidState) as refused:
-        db.session.rollback()
-        return redirect_to(url_for(".members"), toast=f"{refused.message} {refused.hint}", tone="bad")
-    return redirect_to(url_for(".members"), toast=f"{member.user.email} is now {_a(member)}")
+def _workspace_page(form: forms.WorkspaceForm, status: int = 200) -> Any:
+    actor = current_actor()
+    found = persons.get_workspace(actor)
+    return render(
+        "accounts/workspace.html", status=status, form=form, place=found, goes=in_words(workspaces.what_goes(actor)),
+        last_owner=actor.role == "owner" and members.count_owners(found.id) < 2, demands=second_factor_rule.find(actor),
+        story=audit.story_of(actor, "workspace", found.id),
+    )  # fmt: skip
 
 
-@bp.route("/members/<int:member_id>/remove", methods=["GET", "POST"])
-@needs("workspaces:write")
-def remove_member(member_id: int) -> Any:
-    """Take somebody out of the workspace."""
-    member = service.get_member(current_actor(), member_id)
+def in_words(numbers: dict[str, int], most: int = 6) -> str:
+    """`3 members, 18,420 messages, 2 domains and more`"""
+    told = [f"{number:,} {_named(name, number)}" for name, number in list(numbers.items())[:most]]
+    rest = " and what belongs to them" if len(numbers) > most else ""
+    return ", ".join(told) + rest
+
+
+def _named(table: str, number: int) -> str:
+    word = table.replace("_", " ")
+    if number != 1:
+        return word
+    return {"deliveries": "delivery", "mailboxes": "mailbox", "mailbox data": "mailbox data entry"}.get(word, word.removesuffix("s"))
+
+
+@bp.route("/workspace/leave", methods=["GET", "POST"])
+@needs(fresh=True)
+def leave_workspace() -> Any:
+    """Give one's own place up."""
+    actor = current_actor()
+    found = persons.get_workspace(actor)
     if request.method == "GET":
         return render(
-            "parts/confirm.html", "parts/_confirm.html", title=f"Remove {member.user.email}", button="Remove member", url=request.path,
-            text="They can no longer open this workspace, their browsers are signed out, and the tokens they made here end at once.",
-            milder="Giving them the role viewer keeps them able to read.", cancel=url_for(".members"),
+            "parts/confirm.html", "parts/_confirm.html", title=f"Leave {found.name}", button="Leave workspace", url=request.path,
+            text=f"You can no longer open {found.name}, the tokens that you made here end at once, and your other browsers are signed out.",
+            milder="What you made here stays. Somebody who is an admin or owner can invite you again.", cancel=url_for(".workspace"),
         )  # fmt: skip
     try:
-        service.remove_member(current_actor(), member_id)
+        members.leave_workspace(actor)
     except InvalidState as refused:
         db.session.rollback()
-        return redirect_to(url_for(".members"), toast=f"{refused.message} {refused.hint}", tone="bad")
-    return made(go_to=url_for(".members"), trigger="members-changed", toast=f"{member.user.email} is no longer a member")
+        return redirect_to(url_for(".workspace"), toast=f"{refused.message} {refused.hint}", tone="bad")
+    begin_session(current_user.user, persons.default_workspace(current_user.user.id))
+    return redirect_to("/", toast=f"You have left {found.name}")
 
 
-def _a(member: Membership) -> str:
-    return f"{'an' if member.role[0] in 'ao' else 'a'} {member.role}"
+@bp.route("/workspace/delete", methods=["GET", "POST"])
+@needs("workspaces:write", fresh=True)
+def delete_workspace() -> Any:
+    """Delete the workspace with everything in it, after typing its name."""
+    actor = current_actor()
+    actor.require_role("owner", "Deleting a workspace")
+    found = persons.get_workspace(actor)
+    if request.method == "GET":
+        return render(
+            "parts/confirm.html", "parts/_confirm.html", title=f"Delete {found.name}", button="Delete workspace", url=request.path,
+            text=f"This deletes {in_words(workspaces.what_goes(actor), 20)}. Its addresses take no mail from that moment, its tokens end, "
+            "waiting mail is not sent, and nothing of it can be brought back.",
+            milder="Leaving the workspace, or pausing its mailboxes, keeps everything.", typed=found.name, cancel=url_for(".workspace"),
+        )  # fmt: skip
+    try:
+        workspaces.delete_workspace(actor, confirm=request.form.get("typed", ""))
+    except (Invalid, InvalidState) as refused:
+        db.session.rollback()
+        return redirect_to(url_for(".workspace"), toast=refused.message, tone="bad")
+    sessions.switch_workspace(current_user.value, persons.default_workspace(current_user.user.id) or None)
+    return redirect_to("/", toast=f"{found.name} is deleted")
