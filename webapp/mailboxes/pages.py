@@ -126,7 +126,7 @@ def edit(mailbox_id: int) -> Any:
 
 
 @bp.route("/mailboxes/<int:mailbox_id>/password", methods=["GET", "POST"])
-@needs("mailboxes:write")
+@needs("mailboxes:write", fresh=True)
 def password(mailbox_id: int) -> Any:
     """Set or generate the SMTP password; the answer shows it this once."""
     actor = current_actor()

@@ -59,7 +59,7 @@ def _list_url(asked: dict[str, str], **changes: Any) -> str:
 
 
 @bp.route("/tokens/new", methods=["GET", "POST"])
-@needs("tokens:write")
+@needs("tokens:write", fresh=True)
 def new_page() -> Any:
     """Make a token; the answer shows its value this once."""
     actor = current_actor()
