@@ -13,6 +13,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "run_finished": ("run_id",),
     "delivery_changed": ("delivery_id", "state"),
     "domain_verified": ("domain_id",),
+    "domain_unverified": ("domain_id",),
     "mailbox_deleted": ("mailbox_id",),
     "workspace_created": ("workspace_id",),
 }

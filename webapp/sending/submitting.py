@@ -122,8 +122,7 @@ def check_sender(address: str) -> str:
 
 
 def sign(raw: bytes, from_address: str, workspace_id: int) -> bytes:
-    """The mail with a DKIM signature, when the domain of its header From belongs to this workspace and has a key; else unchanged."""
-    domain = domains.find_domain(from_address.rpartition("@")[2]) if "@" in from_address else None
-    if domain is None or domain.workspace_id != workspace_id or not domain.dkim_private:
-        return raw
-    return dkim.sign(raw, domain.name, domain.dkim_selector, domain.dkim_private)
+    """The mail with the DKIM signatures of the domain of its header From, when that is one of this workspace; else unchanged."""
+    for key in domains.signing_keys(from_address.rpartition("@")[2], workspace_id) if "@" in from_address else ():
+        raw = dkim.sign(raw, key.domain, key.selector, key.private)
+    return raw
