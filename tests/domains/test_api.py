@@ -34,7 +34,7 @@ def test_a_domain_is_added_with_key_token_and_record_and_waits_for_its_proof(ali
     assert (data["note"], data["mailboxes_count"], data["catch_all"]) == ("main", 0, {"enabled": False, "destination": None})
     assert data["mx_hint"] == "mail.acme.test" and len(data["dkim_public_key"]) > 300
     row = db.session.get(Domain, data["id"])
-    assert row is not None and row.dkim_private.startswith("-----BEGIN") and row.workspace_id == alice.workspace.id
+    assert row is not None and row.keys[0].private.startswith("-----BEGIN") and row.workspace_id == alice.workspace.id
     assert actions() == ["domain.create"]
     kept = db.session.scalar(db.select(AuditEntry).where(AuditEntry.action == "domain.create"))
     assert kept is not None and "PRIVATE KEY" not in (kept.after or "")

@@ -5,7 +5,7 @@ from itertools import count
 from typing import Any
 
 from webapp.core.db import db, utcnow
-from webapp.domains.models import Domain
+from webapp.domains.models import DkimKey, Domain
 from webapp.mail import dkim
 
 _numbers = count(1)
@@ -24,9 +24,11 @@ def make_domain(person: Any, name: str | None = None, *, verified: bool = True, 
     state = {"status": "active", "verified_at": utcnow()} if verified else {}
     values = {
         "workspace_id": workspace_id, "name": name or f"domain{next(_numbers)}.test", "verify_token": "0123456789abcdef0123456789abcdef",
-        "dkim_selector": "mailroom1", "dkim_private": private, "dkim_public": public, **state, **columns,
+        **state, **columns,
     }  # fmt: skip
     domain = Domain(**values)
+    key = DkimKey(workspace_id=workspace_id, selector="mailroom1", private=private, public=public, state="active", activated_by="start")
+    domain.keys.append(key)
     db.session.add(domain)
     db.session.flush()
     if commit:

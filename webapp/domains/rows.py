@@ -50,6 +50,6 @@ def snapshot(domain: Domain) -> dict[str, Any]:
     """What the audit log keeps of a domain."""
     return {
         "name": domain.name, "status": domain.status, "verified_at": domain.verified_at, "verified_by_hand": domain.verified_by_hand,
-        "dkim_selector": domain.dkim_selector, "note": domain.note,
+        "note": domain.note, "mail_hosting": domain.mail_hosting,
         "catch_all_enabled": domain.catch_all_enabled, "catch_all_destination": domain.catch_all_destination,
     }  # fmt: skip

@@ -10,22 +10,22 @@ from webapp.core.config import settings
 from webapp.core.db import db, utcnow
 from webapp.core.errors import Conflict, Forbidden, InUse, Invalid, invalid
 from webapp.core.paging import Page, PageRequest, paginate
-from webapp.domains import state_counts
+from webapp.domains import checks, keys, state_counts
+from webapp.domains.keys import signing_keys
 from webapp.domains.models import Domain
 from webapp.domains.residents import residents
 from webapp.domains.rows import find_domain, get_seen, seen, snapshot, target
 from webapp.domains.taken import unless_taken
 from webapp.domains.verification import verify_domain
-from webapp.mail import dkim, dns_records
+from webapp.mail import dns_records
 from webapp.mail.address import BadAddress, is_valid_domain, normalise
 
 __all__ = [
     "bring_back", "check_name", "create_domain", "delete_domain", "find_domain", "get_domain", "get_for_dns", "get_seen",
-    "list_domains", "list_with_states", "name_domains", "purge_domain", "records", "restore_domain", "seen", "snapshot", "target",
-    "update_domain", "verify_domain",
+    "list_domains", "list_with_states", "name_domains", "purge_domain", "records", "restore_domain", "seen", "signing_keys", "snapshot",
+    "target", "update_domain", "verify_domain",
 ]  # fmt: skip
 
-DKIM_SELECTOR = "mailroom1"
 #: how many mailboxes a refusal names
 NAMED = 20
 SORTABLE = {
@@ -54,13 +54,11 @@ def create_domain(actor: Actor, *, name: str, note: str | None = None) -> Domain
     holder = find_domain(clean)
     if holder is not None:
         raise _taken(clean, holder.workspace_id == actor.workspace_id)
-    private, public = dkim.new_key()
-    domain = Domain(
-        workspace_id=actor.workspace_id, name=clean, note=note or None, verify_token=secrets.token_hex(16),
-        dkim_selector=DKIM_SELECTOR, dkim_private=private, dkim_public=public,
-    )  # fmt: skip
+    domain = Domain(workspace_id=actor.workspace_id, name=clean, note=note or None, verify_token=secrets.token_hex(16))
+    domain.keys.append(keys.first_key(domain))
     with unless_taken("name", f"{clean} was added by somebody else at this moment."):
         db.session.add(domain)
+    checks.plan(domain, "added")
     audit.record(actor, "domain.create", target(domain), after=snapshot(domain))
     live.notify(actor.workspace_id, "domains-changed")
     return domain
@@ -158,6 +156,7 @@ def delete_domain(actor: Actor, domain_id: int, force: bool = False) -> Domain:
     moment = utcnow()
     gone = residents().take_along(actor, domain, moment) if domain.mailbox_count else 0
     domain.deleted_at = moment
+    checks.drop(domain)
     db.session.flush()
     after = {"deleted_at": moment, "mailboxes_taken_along": gone}
     audit.record(actor, "domain.delete", target(domain), before=snapshot(domain), after=after)
@@ -179,6 +178,7 @@ def restore_domain(actor: Actor, domain: Domain) -> None:
         raise Conflict(f"{domain.name} is set up again meanwhile.", hint="Delete that one first, or keep it.")
     if domain.deleted_at is not None:
         residents().bring_back(actor, domain, domain.deleted_at)
+    checks.plan(domain, "added")
     live.notify(domain.workspace_id, "domains-changed")
 
 
@@ -198,8 +198,10 @@ def purge_domain(domain: Domain) -> None:
 
 def records(domain: Domain) -> list[dns_records.Record]:
     """What the owner of the name publishes so that mail arrives and is believed."""
-    return dns_records.records_for(domain.name, settings().hostname, domain.dkim_selector, domain.dkim_public, domain.verify_token)
-
+    living = [key for key in domain.keys if key.state != "retired"]
+    published = [dns_records.PublicKey(key.selector, key.public, key.algorithm, key.state == "active") for key in living]
+    hostname = settings().hostname
+    return dns_records.records_for(domain.name, hostname, published, domain.verify_token, hosted=domain.is_hosted)
 
 
 def get_for_dns(actor: Actor, domain_id: int) -> Domain:

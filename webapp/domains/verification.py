@@ -8,19 +8,19 @@ so that no lock is held while a resolver thinks.
 from typing import NamedTuple
 
 from webapp.audit import service as audit
-from webapp.core import events, live
+from webapp.core import live
 from webapp.core.actor import Actor
 from webapp.core.db import db, reading, utcnow
-from webapp.core.dns import DnsAnswer
 from webapp.core.outside import outside
+from webapp.domains import checks, findings
 from webapp.domains.models import Domain
 from webapp.domains.rows import get_seen, target
+from webapp.mail import dns_verdicts
+from webapp.mail.dns_records import PROOF_LABEL as LABEL
+from webapp.mail.dns_records import PROOF_PREFIX as PREFIX
 
-PREFIX = "mailroom-verify="
-LABEL = "_mailroom"
 
-
-class Verdict(NamedTuple):
+class Proof(NamedTuple):
     """What a look at the DNS brought. found: TXT values at the names asked; status as in `core.dns`, `ok` when the record is there"""
 
     proven: bool
@@ -52,10 +52,10 @@ def verify_domain(actor: Actor, domain_id: int, by_hand: bool = False) -> Domain
     domain.last_checked_at = now
     domain.last_check = {"sentence": verdict.sentence, "resolver": verdict.resolver, "status": verdict.status, "found": verdict.found[:20]}
     if verdict.proven:
-        domain.verified_by_hand = False
+        domain.verified_by_hand, domain.proof_missing_since = False, None
         if not was:
-            _mark(domain)
-    db.session.flush()
+            findings.mark_verified(domain, now)
+    checks.plan(domain, "asked")
     after = {"verified": domain.is_verified, "resolver": verdict.resolver, "answer": verdict.status}
     action = "domain.verify" if domain.is_verified and not was else "domain.check"
     audit.record(actor, action, target(domain), before={"verified": was}, after=after)
@@ -67,7 +67,7 @@ def _vouch(actor: Actor, domain_id: int) -> Domain:
     domain = get_seen(actor, domain_id, for_update=True)
     if domain.is_verified:
         return domain
-    _mark(domain)
+    findings.mark_verified(domain, utcnow())
     domain.verified_by_hand = True
     db.session.flush()
     after = {"verified": True, "by_hand": True}
@@ -76,45 +76,11 @@ def _vouch(actor: Actor, domain_id: int) -> Domain:
     return domain
 
 
-def _mark(domain: Domain) -> None:
-    domain.verified_at = utcnow()
-    if domain.status == "pending_dns":
-        domain.status = "active"
-    db.session.flush()
-    events.send("domain_verified", domain_id=domain.id)
-
-
-def look(name: str, expected: str) -> Verdict:
+def look(name: str, expected: str) -> Proof:
     """Ask for the TXT records at `_mailroom.<name>` and, when it is not there, at the name itself."""
-    found: list[str] = []
-    answers: list[DnsAnswer] = []
-    for host in (f"{LABEL}.{name}", name):
-        answer = outside().dns.lookup(host, "TXT")
-        values = [value.strip().strip('"').strip()[:300] for value in answer.values]
-        answers.append(answer)
-        if expected in values:
-            return Verdict(True, f"The record {expected} stands at {host}, as {answer.resolver} answered.", answer.resolver, "ok", values)
-        found += values
-    resolver = answers[0].resolver
-    unsure = next((answer for answer in answers if not answer.is_certain), None)
-    if unsure is not None:
-        why = "did not answer in time" if unsure.status == "timeout" else "could not answer"
-        sentence = f"{unsure.resolver} {why} when asked for the TXT record of {name}, so nothing is known."
-        return Verdict(False, sentence, unsure.resolver, unsure.status, found)
-    status = "nxdomain" if all(answer.status == "nxdomain" for answer in answers) else "no_answer"
-    return Verdict(False, _missing(name, found, status, resolver), resolver, status, found)
-
-
-def _missing(name: str, found: list[str], status: str, resolver: str) -> str:
-    ours = [value for value in found if value.startswith(PREFIX)]
-    if ours:
-        return f"{resolver} found {ours[0]} at {name}, which is another value than expected."
-    if status == "nxdomain":
-        return f"{resolver} knows no name {LABEL}.{name}."
-    if found:
-        return f"{resolver} found {len(found)} other TXT {'record' if len(found) == 1 else 'records'} at {name}, but not ours."
-    return f"{resolver} found no TXT record at {LABEL}.{name}."
-
+    found = dns_verdicts.proof(name, f"{LABEL}.{name}", expected, outside().dns.lookup)
+    proven = found.state == "right"
+    return Proof(proven, found.sentence, found.resolver, "ok" if proven else found.status, list(found.found))
 
 
 def advice(domain: Domain) -> str:

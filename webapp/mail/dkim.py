@@ -1,4 +1,4 @@
-"""DKIM (RFC 6376): keys, the DNS value, and a fast signer for relaxed/relaxed RSA-SHA256.
+"""DKIM (RFC 6376, RFC 8463): keys, the DNS value, and a fast signer for relaxed/relaxed with RSA-SHA256 or Ed25519-SHA256.
 
 The RSA work is done by `cryptography` (about 0.2 ms); keys are loaded once per process. Verification by others is tested with dkimpy.
 """
@@ -10,7 +10,7 @@ import time
 from functools import lru_cache
 
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
 SIGNED = (
     b"from", b"sender", b"reply-to", b"to", b"cc", b"subject", b"date", b"message-id", b"in-reply-to", b"references", b"mime-version",
@@ -20,25 +20,40 @@ SIGNED = (
 OVERSIGNED = (b"from", b"subject", b"to", b"cc", b"date", b"message-id", b"reply-to")
 
 
-def new_key() -> tuple[str, str]:
-    """A new RSA-2048 key: (private key as PEM, public key as base64 DER)."""
-    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+ALGORITHMS = ("rsa", "ed25519")
+Key = rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
+
+
+def new_key(algorithm: str = "rsa") -> tuple[str, str]:
+    """A new key, RSA-2048 or Ed25519: (private key as PEM, public key in base64 as the DNS holds it: DER, or 32 bytes)."""
+    key: Key = ed25519.Ed25519PrivateKey.generate()
+    if algorithm == "rsa":
+        key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
-    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    if isinstance(key, rsa.RSAPrivateKey):
+        public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    else:
+        public = key.public_key().public_bytes_raw()
     return pem, base64.b64encode(public).decode()
 
 
-def dns_value(public_b64: str) -> str:
+def dns_value(public_b64: str, algorithm: str = "rsa") -> str:
     """The TXT value to publish at `<selector>._domainkey.<domain>`."""
-    return f"v=DKIM1; k=rsa; p={public_b64}"
+    return f"v=DKIM1; k={algorithm}; p={public_b64}"
 
 
 @lru_cache(maxsize=512)
-def _load(pem: str) -> rsa.RSAPrivateKey:
+def _load(pem: str) -> Key:
     key = serialization.load_pem_private_key(pem.encode(), None)
-    if not isinstance(key, rsa.RSAPrivateKey):
-        raise ValueError("not an RSA key")
+    if not isinstance(key, rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
+        raise ValueError("neither an RSA nor an Ed25519 key")
     return key
+
+
+def _signature(key: Key, data: bytes) -> bytes:
+    if isinstance(key, rsa.RSAPrivateKey):
+        return key.sign(data, padding.PKCS1v15(), hashes.SHA256())
+    return key.sign(hashlib.sha256(data).digest())
 
 
 def split(raw: bytes) -> tuple[bytes, bytes]:
@@ -77,14 +92,16 @@ def relaxed_value(value: bytes) -> bytes:
 
 
 def sign(raw: bytes, domain: str, selector: str, private_pem: str, at: int | None = None) -> bytes:
-    """The message with a DKIM-Signature in front. Line ends must be CRLF."""
+    """The message with a DKIM-Signature in front, of the kind that the key is. Line ends must be CRLF."""
+    key = _load(private_pem)
+    algorithm = "rsa" if isinstance(key, rsa.RSAPrivateKey) else "ed25519"
     head, body = split(raw)
     fields = fields_of(head)
     names = [name for name in SIGNED for field, _ in fields if field == name] + list(OVERSIGNED)
     body_hash = base64.b64encode(hashlib.sha256(relaxed_body(body)).digest()).decode()
     listed = _folded([name.decode() for name in names])
     text = (
-        f" v=1; a=rsa-sha256; c=relaxed/relaxed; d={domain}; s={selector}; t={at or int(time.time())};\r\n"
+        f" v=1; a={algorithm}-sha256; c=relaxed/relaxed; d={domain}; s={selector}; t={at or int(time.time())};\r\n"
         f" h={listed};\r\n bh={body_hash};\r\n b="
     )
     pools: dict[bytes, list[bytes]] = {}
@@ -92,7 +109,7 @@ def sign(raw: bytes, domain: str, selector: str, private_pem: str, at: int | Non
         pools.setdefault(name, []).append(value)
     parts = [name + b":" + relaxed_value(pools[name].pop()) + b"\r\n" for name in names if pools.get(name)]
     parts.append(b"dkim-signature:" + relaxed_value(text.encode()))
-    signature = _load(private_pem).sign(b"".join(parts), padding.PKCS1v15(), hashes.SHA256())
+    signature = _signature(key, b"".join(parts))
     encoded = base64.b64encode(signature).decode()
     lines = "\r\n ".join(encoded[i : i + 72] for i in range(0, len(encoded), 72))
     return b"DKIM-Signature:" + text.encode() + lines.encode() + b"\r\n" + raw
