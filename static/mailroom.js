@@ -136,7 +136,19 @@
   document.addEventListener("close", (event) => { if (event.target.matches?.("dialog")) whenClosed(event.target); }, true);
   document.addEventListener("toggle", (event) => { if (event.target.matches?.("dialog") && event.newState === "open") countPicks(); }, true);
 
-  // ---- keyboard: / search, j and k walk through the rows, x picks, e is the row's first action marked data-key="e"
+  // ---- keyboard (templates/dashboard/_keys.html names all of it): / search, j and k walk through the rows, x picks, e is the row's
+  // first action marked data-key="e", g and a letter go to a page of the menu, u takes back what the last toast offers, ? shows help
+  const places = {
+    h: "/", s: "/search", m: "/mail", w: "/mail/new", r: "/routes", l: "/runs", q: "/queue", d: "/domains", b: "/mailboxes",
+    p: "/members", t: "/tokens", a: "/audit", x: "/trash", y: "/profile",
+  };
+  let going = 0;                                                // until when the second key after g is waited for
+  const goTo = (letter) => {
+    const links = all(".menu-tree a, #me a, .search");
+    const goal = places[letter] && links.find((link) => new URL(link.href || link.action, location).pathname === places[letter]);
+    if (goal?.matches("form")) location.assign(goal.action); else goal?.click();
+  };
+  const undoLast = () => all(".toast form button").pop()?.click();
   const rows = () => all(".rows > tbody > tr").filter((row) => !row.matches(".open, .none"));
   const walk = (step) => {
     const list = rows(), now = list.indexOf(document.activeElement?.closest?.("tr"));
@@ -149,11 +161,35 @@
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("textarea, select, dialog, [contenteditable]")) return;
     if (event.target.matches("input") && !event.target.matches("[type=checkbox], [type=radio]")) return;
     const row = document.activeElement?.closest?.(".rows > tbody > tr");
-    if (event.key === "/") find("#search, .filters input[type=search]")?.focus();
+    if (going > Date.now()) { going = 0; goTo(event.key); }
+    else if (event.key === "g") going = Date.now() + 1500;
+    else if (event.key === "?") find("[data-keys]")?.click();
+    else if (event.key === "u") undoLast();
+    else if (event.key === "/") find("#search, .filters input[type=search]")?.focus();
     else if (event.key === "j") walk(1);
     else if (event.key === "k") walk(-1);
     else if (event.key === "x" && row) find(".pick input", row)?.click();
     else if (event.key === "e" && find('[data-key="e"]', row || document)) find('[data-key="e"]', row || document).click();
+    else return;
+    event.preventDefault();
+  });
+
+  // ---- the search box: arrows choose among what was found so far, Enter opens it or, with nothing chosen, the whole page
+  const options = () => all("#found [role=option]:not([aria-disabled])");
+  const choose = (goal) => {
+    const box = find("#search");
+    for (const option of options()) option.setAttribute("aria-selected", option === goal);
+    if (goal) box.setAttribute("aria-activedescendant", goal.id); else box.removeAttribute("aria-activedescendant");
+    goal?.scrollIntoView({ block: "nearest" });
+  };
+  const showFound = () => find("#search")?.setAttribute("aria-expanded", String(options().length > 0));
+  document.addEventListener("keydown", (event) => {
+    if (event.target.id !== "search" || event.ctrlKey || event.metaKey || event.altKey) return;
+    const list = options(), now = list.findIndex((option) => option.getAttribute("aria-selected") === "true");
+    if (event.key === "ArrowDown") choose(list[Math.min(list.length - 1, now + 1)]);
+    else if (event.key === "ArrowUp") choose(list[now - 1]);
+    else if (event.key === "Enter" && now >= 0) list[now].click();
+    else if (event.key === "Escape" && list.length) { find("#found").replaceChildren(); showFound(); choose(); }
     else return;
     event.preventDefault();
   });
@@ -199,7 +235,7 @@
     }
     hold(event.detail.target);
   });
-  document.addEventListener("htmx:afterSettle", (event) => { localTimes(event.target); showDialogs(document); restore(); backToOpener(); countPicks(); findNames(); });
+  document.addEventListener("htmx:afterSettle", (event) => { localTimes(event.target); showDialogs(document); restore(); backToOpener(); countPicks(); findNames(); showFound(); });
   document.addEventListener("htmx:afterRequest", (event) => {
     const dialog = event.detail.elt?.closest?.("dialog"), { xhr, requestConfig } = event.detail;
     if (dialog?.isConnected && event.detail.successful && requestConfig?.verb !== "get" && xhr.status < 300) dialog.close();
@@ -216,7 +252,13 @@
   // ---- live: /events names what changed; parts refresh with hx-trigger="messages-changed from:body, poll from:body"
   const heard = new Set();
   let stream = null, polls = 0, patience = 12;                  // polls between two tries to get the stream
-  const say = (name, detail) => document.body.dispatchEvent(new CustomEvent(name, { detail, bubbles: false }));
+  const missed = new Set();                                     // a page that nobody looks at asks for nothing until somebody does
+  const say = (name, detail) => {
+    if (document.hidden) missed.add(name); else document.body.dispatchEvent(new CustomEvent(name, { detail, bubbles: false }));
+  };
+  document.addEventListener("visibilitychange", () => {
+    if (!document.hidden) for (const name of missed) { missed.delete(name); say(name); }
+  });
   const fromServer = (event) => { let detail = event.data; try { detail = JSON.parse(event.data); } catch { /* plain text */ } say(event.type, detail); };
   const findNames = () => {
     if (!stream) return;
@@ -225,16 +267,17 @@
         if (name !== "poll" && !heard.has(name)) { heard.add(name); stream.addEventListener(name, fromServer); }
   };
   const pollLater = () => setTimeout(() => {
-    if (!document.hidden) say("poll");
+    say("poll");
     if (++polls % patience === 0) listen(); else pollLater();
   }, 5000);
   const listen = () => {
     const url = document.body.dataset.live;
     if (!url) return;
     let opened = false;
-    stream = new EventSource(url);
+    stream = new EventSource(polls ? url.split("?")[0] : url);  // `since` tells what came between the painting of the page and now
     heard.clear();
     findNames();
+    stream.addEventListener("poll", () => say("poll"));
     stream.addEventListener("open", () => { if (opened || polls) say("poll"); opened = true; });  // something may have happened in between
     stream.addEventListener("error", () => { stream?.close(); stream = null; patience = opened ? 1 : 12; pollLater(); });
     stream.addEventListener("message", (event) => { if (/^[\w:.-]+$/.test(event.data)) say(event.data); });

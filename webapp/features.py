@@ -21,6 +21,7 @@ FEATURES = (
     "automation",
     "intake",
     "trash",
+    "search",
     "dashboard",
 )
 DOORS = ("api", "pages", "jobs", "listeners")

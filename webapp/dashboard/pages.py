@@ -7,9 +7,10 @@ from flask import Blueprint, Flask, current_app, g, redirect, url_for
 from webapp.accounts import frame
 from webapp.accounts import service as accounts
 from webapp.core import menu
-from webapp.core.access import doors
+from webapp.core.access import doors, needs
 from webapp.core.htmx import render
 from webapp.dashboard import service
+from webapp.dashboard.keys import KEYS
 
 bp = Blueprint("dashboard", __name__)
 
@@ -29,6 +30,13 @@ def home() -> Any:
     return render("dashboard/home.html", "dashboard/_live.html", home=home, captured=frame.way_out() == "capture", address=address)
 
 
+@bp.get("/keys")
+@needs()
+def keys() -> Any:
+    """Every keyboard shortcut, as a page or as a dialog."""
+    return render("dashboard/keys.html", "dashboard/_keys.html", keys=KEYS)
+
+
 def address(endpoint: str) -> str | None:
     """Where a button or number leads; None for a page that is not there, so that nothing leads nowhere."""
     return url_for(endpoint) if endpoint in current_app.view_functions else None
@@ -36,4 +44,5 @@ def address(endpoint: str) -> str | None:
 
 def init_app(app: Flask) -> None:
     app.register_blueprint(bp)
+    app.context_processor(lambda: {"keys_url": url_for("dashboard.keys")} if g.get("actor") else {})
     menu.add("Home", "Home", "dashboard.home")
