@@ -14,6 +14,8 @@ PUBLIC = {
     "accounts.logout": "the way out; harmless without a session",
     "accounts.setup": "the first owner, by a one-time link",
     "accounts.reset": "a new password, by a one-time link",
+    "accounts.forgot": "asks for that link",
+    "accounts.join": "a place in a workspace, by a one-time link",
     "attachment_links.download": "one file, by a signed link that lives for a day",
     "catcher.catch": "takes any request of whoever knows its address, and keeps it; changes nothing else",
     "health.healthz": "for load balancers",

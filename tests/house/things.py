@@ -7,6 +7,7 @@ from sqlalchemy import select
 from tests.factories.automation import arrive, make_action, make_route, make_rule
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.sending import deliveries, make_outgoing
+from webapp.accounts import invitations
 from webapp.accounts.models import LoginSession, Membership
 from webapp.audit.models import AuditEntry
 from webapp.automation.contexts import sign_attachment
@@ -42,6 +43,7 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
         "domain_id": mailbox.domain_id, "mailbox_id": mailbox.id, "rule_id": rule.id, "action_id": action.id, "route_id": route.id,
         "archive_id": message.id, "message_id": message.id, "delivery_id": deliveries(outgoing)[0].id, "data_id": data.json["data"]["id"],
         "log_id": _first(Run, person), "token_id": _first(ApiToken, person), "entry_id": _first(AuditEntry, person),
+        "invitation_id": invitations.invite(person.actor, email=f"new@{domain}")[0].id,
         "workspace_id": person.workspace.id, "member_id": _first(Membership, person), "row_id": trashed.id, "kind": "mailbox",
         "session_id": db.session.scalar(select(LoginSession.id).where(LoginSession.user_id == person.user.id)),
         "number": 1, "signed": sign_attachment(message.raw_id, 1, message.id), "view": "headers", "filename": "mailroom.css",

@@ -75,3 +75,17 @@ class MemberForm(FlaskForm):
         "First password",
         description="For somebody who has no account here yet; 12 characters or more. They change it on their account page.",
     )
+
+
+class InviteForm(FlaskForm):
+    email = EmailField("Mail address", validators=[DataRequired("Write the address.")], render_kw={"autocomplete": "off"})
+    role = SelectField("Role", default="agent", validate_choice=False)
+
+
+class JoinForm(FlaskForm):
+    name = StringField("Your name", validators=[Length(max=120, message="At most 120 characters.")], render_kw={"autocomplete": "name"})
+    password = PasswordField("Password", validators=[DataRequired("Choose a password.")], description="12 characters or more.")
+
+
+class ForgotForm(FlaskForm):
+    email = EmailField("Mail address", validators=[DataRequired("Write your address.")], render_kw={"autocomplete": "username"})

@@ -1,4 +1,4 @@
-"""Links that work once: the set-up page of a new installation, a password reset from the command line."""
+"""Links that work once: the set-up page of a new installation, a password reset by mail or from the command line."""
 
 import hashlib
 import secrets
@@ -8,7 +8,7 @@ from typing import Any
 from flask import Flask
 from sqlalchemy import delete, select, update
 
-from webapp.accounts import passwords, service
+from webapp.accounts import by_hand, passwords, service, throttle
 from webapp.accounts.models import Membership, OneTimeLink, User, Workspace
 from webapp.audit import service as audit
 from webapp.audit.service import Target
@@ -26,18 +26,26 @@ def _hash(value: str) -> str:
     return hashlib.sha256(value.encode()).hexdigest()
 
 
-def make(purpose: str, user_id: int | None = None) -> str:
-    """A new link value; an older one for the same purpose and person stops working."""
-    db.session.execute(
-        delete(OneTimeLink).where(
-            OneTimeLink.purpose == purpose, OneTimeLink.user_id.is_(user_id) if user_id is None else OneTimeLink.user_id == user_id
-        )
-    )
+def make(purpose: str, user_id: int | None = None, *, keep_older: bool = False) -> str:
+    """A new link value. An older one for the same purpose and person stops working, unless anybody may ask for links (`keep_older`):
+    else a stranger could end the link that the operator gave."""  # fmt: skip
+    if not keep_older:
+        _drop(purpose, user_id)
     value = secrets.token_urlsafe(24)
     now = utcnow()
     db.session.add(OneTimeLink(purpose=purpose, user_id=user_id, secret_hash=_hash(value), created_at=now, expires_at=now + LIFE[purpose]))
     db.session.flush()
     return value
+
+
+def _drop(purpose: str, user_id: int | None) -> None:
+    theirs = OneTimeLink.user_id.is_(None) if user_id is None else OneTimeLink.user_id == user_id
+    db.session.execute(delete(OneTimeLink).where(OneTimeLink.purpose == purpose, OneTimeLink.used_at.is_(None), theirs))
+
+
+def forget_old() -> None:
+    """Links that ended more than a day ago."""
+    db.session.execute(delete(OneTimeLink).where(OneTimeLink.expires_at < utcnow() - timedelta(days=1)))
 
 
 def find(purpose: str, value: str) -> OneTimeLink | None:
@@ -93,9 +101,8 @@ def create_user_by_cli(email: str, password: str, workspace: str | None, role: s
     passwords.check(password, about=address)
     if role not in ROLES:
         raise invalid("role", f"A role is one of {', '.join(ROLES)}.")
-    found = db.session.scalar(
-        select(Workspace).where(Workspace.name == workspace) if workspace else select(Workspace).order_by(Workspace.id).limit(1)
-    )
+    living = select(Workspace).where(Workspace.deleted_at.is_(None)).order_by(Workspace.id).limit(1)
+    found = db.session.scalar(living.where(Workspace.name == workspace) if workspace else living)
     user = db.session.scalar(select(User).where(User.email == address))
     if user is not None and found is not None and service.find_membership(user.id, found.id):
         raise invalid("email", f"{address} is a member already.")
@@ -118,12 +125,12 @@ def create_user_by_cli(email: str, password: str, workspace: str | None, role: s
 
 
 def reset_link(email: str, public_url: str) -> str:
-    """`app.py user reset`: a link with which the person sets a new password; audited. raises NotFound"""
+    """`app.py user reset`: a link with which the person sets a new password. Audited in each of their workspaces. raises NotFound"""
     user = db.session.scalar(select(User).where(User.email == service.check_email(email)))
     if user is None:
         raise NotFound(f"There is no user {email}.")
     value = make("reset", user.id)
-    audit.record(Actor.system(0, "command line"), "user.reset", Target("user", user.id, user.email))
+    by_hand.tell(user, "user.reset")
     return f"{public_url.rstrip('/')}/reset?key={value}"
 
 
@@ -132,9 +139,10 @@ def reset_password(value: str, password: str, ip: str | None, request_id: str | 
     link = find("reset", value)
     user = db.session.get(User, link.user_id) if link is not None else None
     if link is None or user is None:
-        raise NotFound("This link was used already or is older than an hour.", hint="Ask the operator for a new one.")
+        raise NotFound("This link was used already or is older than an hour.", hint="Ask for a new one on the sign-in page.")
     use(link)
-    service.set_password(
-        Actor(type="user", workspace_id=0, id=user.id, user_id=user.id, name=user.email, ip=ip, request_id=request_id), user, password
-    )
+    actor = Actor(type="user", workspace_id=0, id=user.id, user_id=user.id, name=user.email, ip=ip, request_id=request_id)
+    service.set_password(actor, user, password)
+    _drop("reset", user.id)
+    throttle.note_success("sign_in", user.email, ip)
     return user

@@ -6,11 +6,12 @@ from typing import Any
 from sqlalchemy import ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from webapp.accounts import models_joining, models_security
+from webapp.accounts import models_security
+from webapp.accounts.models_joining import Invitation as Invitation
+from webapp.accounts.models_joining import ResetRequest as ResetRequest
 from webapp.core.db import Base, Timestamps, UTCDateTime
 
 SecondFactor, RecoveryCode = models_security.SecondFactor, models_security.RecoveryCode
-Invitation, ResetRequest = models_joining.Invitation, models_joining.ResetRequest
 
 
 class Workspace(Timestamps, Base):

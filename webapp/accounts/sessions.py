@@ -45,7 +45,7 @@ _FIND = (
     )
     .join(User, User.id == LoginSession.user_id)
     .outerjoin(SecondFactor, SecondFactor.user_id == LoginSession.user_id)
-    .outerjoin(Membership, Membership.user_id == User.id)
+    .outerjoin(Membership, (Membership.user_id == User.id) & Membership.suspended_at.is_(None))
     .outerjoin(Workspace, Workspace.id == Membership.workspace_id)
     .where(
         LoginSession.secret_hash == bindparam("secret_hash"), LoginSession.ended_at.is_(None), LoginSession.expires_at > bindparam("now"),

@@ -15,7 +15,9 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "domain_verified": ("domain_id",),
     "domain_unverified": ("domain_id",),
     "mailbox_deleted": ("mailbox_id",),
+    "mailbox_limit": ("warning_id",),
     "workspace_created": ("workspace_id",),
+    "workspace_deleted": ("workspace_id",),
 }
 _ears: dict[str, list[Callable[..., None]]] = {name: [] for name in EVENTS}
 

@@ -39,7 +39,7 @@ def send_system_mail(
 
 def _workspace_of(address: str) -> int:
     theirs = select(Membership.workspace_id).join(User, User.id == Membership.user_id).where(User.email == address)
-    oldest = select(Workspace.id).order_by(Workspace.id).limit(1)
+    oldest = select(Workspace.id).where(Workspace.deleted_at.is_(None)).order_by(Workspace.id).limit(1)
     found = db.session.scalar(theirs.order_by(Membership.id).limit(1)) or db.session.scalar(oldest)
     if found is None:
         raise InvalidState("There is no workspace yet that could keep this mail.")

@@ -126,5 +126,4 @@ def delete_workspace() -> Any:
     except (Invalid, InvalidState) as refused:
         db.session.rollback()
         return redirect_to(url_for(".workspace"), toast=refused.message, tone="bad")
-    sessions.switch_workspace(current_user.value, persons.default_workspace(current_user.user.id) or None)
     return redirect_to("/", toast=f"{found.name} is deleted")
