@@ -1,16 +1,29 @@
-"""`/tokens` and `/scopes`: making, listing, narrowing and revoking tokens."""
+"""`/tokens`, `/message-tokens` and `/scopes`: making, listing, narrowing, rotating and revoking tokens, and what each one did."""
 
 from typing import Any
 
-from flask import Flask
+from flask import Flask, current_app
 from flask.views import MethodView
 
 from webapp.core import idempotency, openapi, scopes
 from webapp.core.access import current_actor, doors
 from webapp.core.paging import PageRequest, sliced
 from webapp.core.rest import Blueprint, Deleted
-from webapp.tokens import door, service, watching
-from webapp.tokens.schemas import MeSchema, ScopeSchema, TokenCreate, TokenMade, TokenPatch, TokenQuery, TokenSchema
+from webapp.tokens import call_log, calls, door, message_tokens, narrowing, rotation, service, watching
+from webapp.tokens.schemas import (
+    CallQuery,
+    CallSchema,
+    MeSchema,
+    Rotation,
+    ScopeSchema,
+    TokenCreate,
+    TokenMade,
+    TokenPatch,
+    TokenQuery,
+    TokenRotated,
+    TokenSchema,
+)
+from webapp.tokens.schemas_message import MessageTokenCreate, MessageTokenPatch, MessageTokenRevoked
 from webapp.tokens.whoami import describe_caller
 
 blp = Blueprint("api_tokens", __name__, url_prefix="/api/v1", description="Bearer tokens; the value of one is shown once")
@@ -22,7 +35,8 @@ class Tokens(MethodView):
     @blp.paged(TokenSchema, TokenQuery)
     def get(self, asked: PageRequest, filters: dict[str, Any]) -> Any:
         """List tokens, newest first; never their values."""
-        return service.list_tokens(current_actor(), asked, kind=filters.get("kind"), state=filters.get("status"))
+        kind, state, search = filters.get("kind"), filters.get("status"), filters.get("search")
+        return service.list_tokens(current_actor(), asked, kind=kind, state=state, search=search)
 
     @blp.needs("tokens:write")
     @blp.arguments(TokenCreate)
@@ -56,7 +70,7 @@ class Token(MethodView):
     @blp.response(200, TokenSchema)
     def patch(self, changes: dict[str, Any], token_id: int) -> Any:
         """Rename or narrow a token."""
-        return service.update_token(current_actor(), token_id, changes)
+        return narrowing.update_token(current_actor(), token_id, changes)
 
     @blp.needs("tokens:write")
     @blp.response(200, Deleted)
@@ -64,6 +78,69 @@ class Token(MethodView):
         """Revoke a token; it is refused everywhere within a second."""
         token = service.revoke_token(current_actor(), token_id)
         return {"id": token.id, "message": f"Token {token.name} is revoked."}
+
+
+@blp.route("/tokens/<int:token_id>:rotate")
+class TokenRotation(MethodView):
+    @blp.needs("tokens:write")
+    @blp.arguments(Rotation)
+    @blp.response(201, TokenRotated)
+    def post(self, asked: dict[str, Any], token_id: int) -> Any:
+        """Make the successor of a token; the old value works on for the overlap."""
+        old, new, value = rotation.rotate_token(current_actor(), token_id, asked["overlap_s"])
+        idempotency.one_time("token")
+        return {**service.made(new, value), "replaces": {"id": old.id, "ends_at": old.expires_at}}
+
+
+@blp.route("/tokens/<int:token_id>/log")
+class TokenLog(MethodView):
+    @blp.needs("tokens:read")
+    @blp.paged(CallSchema, CallQuery, cursor=True)
+    def get(self, asked: PageRequest, filters: dict[str, Any], token_id: int) -> Any:
+        """List what a token asked for in the last 30 days, newest first; lines arrive within a second or two."""
+        calls.flush(current_app._get_current_object())  # type: ignore[attr-defined]
+        return call_log.list_calls(current_actor(), token_id, asked, filters)
+
+
+@blp.route("/mailboxes/<int:mailbox_id>/message-tokens", "/mailbox/<int:mailbox_id>/message-tokens")
+class MailboxMessageTokens(MethodView):
+    @blp.needs("mailboxes:message-tokens:manage")
+    @blp.paged(TokenSchema)
+    def get(self, asked: PageRequest, filters: dict[str, Any], mailbox_id: int) -> Any:
+        """List the message tokens of a mailbox, newest first; never their values."""
+        return message_tokens.list_of_mailbox(current_actor(), mailbox_id, asked)
+
+    @blp.needs("mailboxes:message-tokens:manage", key_required=True)
+    @blp.arguments(MessageTokenCreate)
+    @blp.response(201, TokenMade)
+    def post(self, new: dict[str, Any], mailbox_id: int) -> Any:
+        """Create a message token for a mailbox; its value is in this answer alone."""
+        token, value = message_tokens.create(current_actor(), mailbox_id, **new)
+        idempotency.one_time("token")
+        return service.made(token, value)
+
+
+@blp.route("/message-tokens/<int:token_id>")
+class MessageToken(MethodView):
+    @blp.needs("mailboxes:message-tokens:manage")
+    @blp.response(200, TokenSchema)
+    def get(self, token_id: int) -> Any:
+        """Show one message token."""
+        return message_tokens.get(current_actor(), token_id)
+
+    @blp.needs("mailboxes:message-tokens:manage")
+    @blp.arguments(MessageTokenPatch)
+    @blp.response(200, TokenSchema)
+    def patch(self, changes: dict[str, Any], token_id: int) -> Any:
+        """Rename or narrow a message token."""
+        return message_tokens.narrow(current_actor(), token_id, changes)
+
+    @blp.needs("mailboxes:message-tokens:manage")
+    @blp.response(200, MessageTokenRevoked)
+    def delete(self, token_id: int) -> Any:
+        """Revoke a message token; it is refused everywhere within a second."""
+        token = message_tokens.revoke(current_actor(), token_id)
+        return {"id": token.id, "message": f"Token {token.name} is revoked.", "revoked_at": token.revoked_at}
 
 
 @blp.route("/scopes")

@@ -164,7 +164,8 @@ def _write_uses(calls: list[Call]) -> None:
     fresh = {(call.token_id, scope) for call in calls for scope in call.scopes}
     due = sorted(key for key in fresh if now - _written.get(key, -USES_AGAIN_S) >= USES_AGAIN_S)
     living = set(db.session.scalars(select(ApiToken.id).where(ApiToken.id.in_({token_id for token_id, _ in due})))) if due else set()
-    rows = [{"token_id": number, "scope": scope, "first_at": moment, "last_at": moment} for number, scope in due if number in living]
+    kept = [key for key in due if key[0] in living]
+    rows = [{"token_id": token_id, "scope": scope, "first_at": moment, "last_at": moment} for token_id, scope in kept]
     if not rows:
         return
     query: Any = (sqlite if is_sqlite() else postgresql).insert(TokenScopeUse)
@@ -172,7 +173,7 @@ def _write_uses(calls: list[Call]) -> None:
     db.session.execute(query, rows)
     if len(_written) > MOST:
         _written.clear()
-    _written.update({(row["token_id"], row["scope"]): now for row in rows})
+    _written.update(dict.fromkeys(kept, now))
 
 
 def forget_old() -> int:
@@ -202,4 +203,4 @@ def _before_the_end() -> None:
     timer = _timer
     if timer is not None:
         timer.cancel()
-        _flush_later(timer.args[0])
+        timer.function(*timer.args)

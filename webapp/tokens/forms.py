@@ -9,8 +9,8 @@ from wtforms.validators import DataRequired, Length
 
 from webapp.core.actor import Actor
 from webapp.core.scopes import PRESETS, ROLES, SCOPES, families
+from webapp.tokens.bounds import MESSAGE_SCOPES
 from webapp.tokens.reach import reach
-from webapp.tokens.service import MESSAGE_SCOPES
 
 KINDS = {
     "ops": ("ops", "For programs: domains, mailboxes, mail, routes"),

@@ -1,7 +1,7 @@
 """API tokens: one table for all kinds; only a hash of the value is kept. Beside them what each token did and which scopes it used."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -46,6 +46,8 @@ class ApiToken(Counted, InWorkspace, Timestamps, Base):
     last_used_ip: Mapped[str | None]
     last_used_client: Mapped[str | None]
     user: Mapped[User] = relationship("User", lazy="raise", viewonly=True)
+    #: remarks for its owner, filled in by `hints.attach`
+    hints: ClassVar[Any] = ()
 
 
 class TokenCall(Base):

@@ -2,10 +2,11 @@
 
 from marshmallow import fields, validate
 
-from webapp.core.shapes import Choice, Count, Id, Line, Shape, Time
-from webapp.tokens import service
+from webapp.core.shapes import Choice, Count, DayStart, Id, Line, Shape, Time
+from webapp.tokens import hints, rotation, service
 
 SOME = validate.Length(min=1, max=100)
+MANY = validate.Length(min=1, max=1000)
 
 
 class TokenCreate(Shape):
@@ -14,17 +15,58 @@ class TokenCreate(Shape):
     scopes = fields.List(Line(64, 1), required=True, validate=SOME)
     expires_in = Count(allow_none=True, metadata={"description": "seconds; 0 = never"})
     expires_at = Time(allow_none=True)
-    domain_ids = fields.List(Id(), allow_none=True, validate=validate.Length(max=1000))
-    mailbox_ids = fields.List(Id(), allow_none=True, validate=validate.Length(max=1000))
+    domain_ids = fields.List(Id(), allow_none=True, validate=MANY)
+    mailbox_ids = fields.List(Id(), allow_none=True, validate=MANY)
     mailbox_id = Id(allow_none=True, metadata={"description": "the mailbox of a message token"})
     allowed_ips = fields.List(Line(64, 1), allow_none=True, validate=validate.Length(max=100))
 
 
 class TokenPatch(Shape):
+    """Less of everything; what would widen the token is refused."""
+
     name = Line(120, 1)
     scopes = fields.List(Line(64, 1), validate=SOME)
     expires_at = Time(allow_none=True)
+    domain_ids = fields.List(Id(), allow_none=True, validate=MANY)
+    mailbox_ids = fields.List(Id(), allow_none=True, validate=MANY)
     allowed_ips = fields.List(Line(64, 1), allow_none=True, validate=validate.Length(max=100))
+
+
+class Rotation(Shape):
+    overlap_s = Count(
+        most=rotation.LONGEST_OVERLAP_S, load_default=rotation.OVERLAP_S,
+        metadata={"description": "seconds for which the old value works on; 0 ends it now"},
+    )  # fmt: skip
+
+
+class HintSchema(Shape):
+    code = Choice(*hints.CODES, required=True)
+    message = fields.String(required=True)
+    used = fields.List(fields.String(), required=True, metadata={"description": "of broader_than_used: scopes to narrow it to"})
+    unused = fields.List(fields.String(), required=True, metadata={"description": "of broader_than_used: scopes that it never used"})
+
+
+class CallSchema(Shape):
+    """One line of a token's log."""
+
+    id = fields.Integer(required=True)
+    at = fields.DateTime(required=True)
+    method = fields.String(required=True, metadata={"description": "of HTTP, or SMTP"})
+    path = fields.String(required=True, metadata={"description": "as the route table has it, with ids; texts are left out"})
+    status = fields.Integer(required=True)
+    ms = fields.Integer(required=True)
+    ip = fields.String(required=True, allow_none=True)
+    client = fields.String(required=True, allow_none=True)
+    request_id = fields.String(required=True, allow_none=True)
+    scopes = fields.List(fields.String(), required=True, metadata={"description": "scopes that the call made use of"})
+    times = fields.Integer(required=True, metadata={"description": "equal refusals within a second are one line"})
+
+
+class CallQuery(Shape):
+    result = Choice("done", "refused", metadata={"description": "status below 400, or from 400"})
+    method = Choice("GET", "POST", "PUT", "PATCH", "DELETE", "SMTP")
+    after = DayStart()
+    before = DayStart(end=True)
 
 
 class TokenSchema(Shape):
@@ -48,6 +90,9 @@ class TokenSchema(Shape):
     last_used_at = fields.DateTime(required=True, allow_none=True)
     last_used_ip = fields.String(required=True, allow_none=True)
     last_used_client = fields.String(required=True, allow_none=True)
+    rotated_at = fields.DateTime(required=True, allow_none=True)
+    replaced_by_id = fields.Integer(required=True, allow_none=True, metadata={"description": "the successor that rotation made"})
+    hints = fields.List(fields.Nested(HintSchema), required=True)
     created_at = fields.DateTime(required=True)
     updated_at = fields.DateTime(required=True)
 
@@ -58,9 +103,21 @@ class TokenMade(TokenSchema):
     token = fields.String(required=True)
 
 
+class Replaced(Shape):
+    id = fields.Integer(required=True)
+    ends_at = fields.DateTime(required=True)
+
+
+class TokenRotated(TokenMade):
+    """The successor, and what becomes of the one that it replaces."""
+
+    replaces = fields.Nested(Replaced, required=True)
+
+
 class TokenQuery(Shape):
     kind = Choice("ops", "message", "workspace")
-    status = Choice("active", "expired", "revoked")
+    status = Choice(*service.STATES, metadata={"description": "soon: ends within a week; unused: never used"})
+    search = fields.String(validate=validate.Length(max=200), metadata={"description": "part of name or owner, or the last four"})
 
 
 class ScopeSchema(Shape):
@@ -78,7 +135,7 @@ class Constraints(Shape):
 class MeToken(Shape):
     id = fields.Integer(required=True)
     name = fields.String(required=True)
-    type = Choice("ops", "workspace", required=True)
+    type = Choice("ops", "message", "workspace", required=True)
     prefix = fields.String(required=True)
     last_four = fields.String(required=True)
     scopes = fields.List(fields.String(), required=True)

@@ -1,7 +1,6 @@
 """Tokens: made once, shown once, narrowed, revoked. What a token may do never exceeds its maker."""
 
 from datetime import datetime, timedelta
-from ipaddress import ip_network
 from typing import Any
 
 from sqlalchemy import and_, case, func, or_, select
@@ -10,19 +9,19 @@ from sqlalchemy.orm import joinedload
 from webapp.accounts.models import Membership, User, Workspace
 from webapp.audit import service as audit
 from webapp.audit.service import Target
-from webapp.core import counters, live, scopes
+from webapp.core import counters, live
 from webapp.core.actor import Actor
 from webapp.core.db import db, utcnow
-from webapp.core.errors import Forbidden, Invalid, InvalidState, NotFound, invalid
+from webapp.core.errors import Forbidden, NotFound, invalid
 from webapp.core.lookup import mine
 from webapp.core.paging import Page, PageRequest, paginate
+from webapp.tokens import bounds, hints
 from webapp.tokens import format as form
+from webapp.tokens.bounds import MESSAGE_SCOPES
 from webapp.tokens.models import ApiToken
-from webapp.tokens.reach import reach
 
-LIFE = {"ops": timedelta(days=90), "message": timedelta(days=90), "workspace": timedelta(hours=4)}
-MESSAGE_SCOPES = frozenset({"messages:read", "messages:write", "messages:send"})
-LONGEST = timedelta(days=3650)
+STATES = ("active", "soon", "unused", "expired", "revoked")
+MANAGE_MESSAGE = "mailboxes:message-tokens:manage"
 
 
 def create_token(
@@ -37,92 +36,38 @@ def create_token(
     mailbox_ids: list[int] | None = None,
     mailbox_id: int | None = None,
     allowed_ips: list[str] | None = None,
+    scope: str = "tokens:write",
 ) -> tuple[ApiToken, str]:
-    """Make a token for the actor's user; the value is returned this once.
+    """Make a token for the actor's user; the value is returned this once. It gets no further than the token that makes it.
 
     expires_in  seconds, 0 for never; without it and `expires_at` the kind's default life
-    raises      Forbidden (beyond one's own rights), Invalid about scopes, expires_in, mailbox_id, allowed_ips
+    scope       that the actor needs for it
+    raises      Forbidden (beyond one's own rights), Invalid about scopes, expires_in, mailbox_id, domain_ids, mailbox_ids, allowed_ips
     """  # fmt: skip
-    actor.require("tokens:write")
+    actor.require(scope)
     if actor.user_id is None:
         raise Forbidden("A token acts for a person; this caller is none.")
-    granted = check_scopes(actor, scopes, kind)
+    granted = bounds.check_scopes(actor, scopes, kind)
     if kind == "message" and mailbox_id is None:
         raise invalid("mailbox_id", "A message token needs the mailbox that it opens.")
     if kind != "message" and mailbox_id is not None:
         raise invalid("mailbox_id", "Only a message token is bound to one mailbox; use mailbox_ids for a limit.")
-    _check_reach(
-        actor, domain_ids, [mailbox_id] if mailbox_id is not None else mailbox_ids, "mailbox_ids" if mailbox_id is None else "mailbox_id"
-    )
+    if mailbox_id is not None:
+        bounds.check_reach(actor, None, [mailbox_id], "mailbox_id")
+    bounds.check_reach(actor, domain_ids, mailbox_ids)
     value = form.make(kind)
     token = ApiToken(
         workspace_id=actor.workspace_id, user_id=actor.user_id, name=name.strip(), kind=kind, public_id=form.public_id(value),
         secret_hash=form.digest(value), last_four=value[-4:], scopes=granted,
-        domain_ids=_within(actor.domain_ids, domain_ids, "domain_ids"),
-        mailbox_ids=_within(actor.mailbox_ids, mailbox_ids, "mailbox_ids"), mailbox_id=mailbox_id, allowed_ips=check_networks(allowed_ips),
-        expires_at=_expiry(kind, expires_in, expires_at),
+        domain_ids=bounds.within(actor.domain_ids, domain_ids, "domain_ids"), mailbox_id=mailbox_id,
+        mailbox_ids=bounds.within(actor.mailbox_ids, mailbox_ids, "mailbox_ids"),
+        allowed_ips=bounds.networks_within(actor, allowed_ips), expires_at=bounds.expiry(kind, expires_in, expires_at),
     )  # fmt: skip
     db.session.add(token)
     db.session.flush()
     audit.record(actor, "token.create", target(token), after=snapshot(token))
     live.notify(actor.workspace_id, "tokens-changed")
     return token, value
-
-
-def check_scopes(actor: Actor, wanted: list[str], kind: str) -> list[str]:
-    """The scopes without duplicates. raises Invalid for unknown ones, Forbidden for what the actor has not itself"""
-    if not wanted:
-        raise invalid("scopes", "Name at least one scope, or * for all.")
-    for name in wanted:
-        if not scopes.is_known(name):
-            raise invalid("scopes", f"There is no scope {name!r}; GET /api/v1/scopes lists them.")
-        if kind == "message" and name not in MESSAGE_SCOPES:
-            raise invalid("scopes", f"A message token takes {', '.join(sorted(MESSAGE_SCOPES))} only.")
-        if not scopes.covers(actor.scopes, name):
-            raise Forbidden(f"A token can give no more than it has; this one lacks {name}.", code="insufficient_scope")
-    return sorted(set(wanted))
-
-
-def check_networks(texts: list[str] | None) -> list[str] | None:
-    if not texts:
-        return None
-    try:
-        return [str(ip_network(text.strip(), strict=False)) for text in texts]
-    except ValueError:
-        raise invalid("allowed_ips", "Write addresses or networks, as in 192.0.2.7 or 192.0.2.0/24.") from None
-
-
-def _check_reach(actor: Actor, domain_ids: list[int] | None, mailbox_ids: list[int] | None, field: str) -> None:
-    """raises Invalid about ids of domains and mailboxes that this workspace does not have"""
-    for name, ids, names in (("domain_ids", domain_ids, reach.domains), (field, mailbox_ids, reach.mailboxes)):
-        if ids:
-            missing = sorted(set(ids) - {number for number, _ in names(actor, list(ids))})
-            if missing:
-                raise invalid(name, f"There is no such one here: {', '.join(map(str, missing[:10]))}.")
-
-
-def _within(own: frozenset[int] | None, wanted: list[int] | None, field: str) -> list[int] | None:
-    """A limit may only get narrower than that of the token which asks."""
-    if own is None:
-        return sorted(set(wanted)) if wanted else None
-    chosen = set(wanted) if wanted else set(own)
-    if not chosen <= own:
-        raise invalid(field, "A token can give no more than it has; some of these are outside its own limit.")
-    return sorted(chosen)
-
-
-def _expiry(kind: str, expires_in: int | None, expires_at: datetime | None) -> datetime | None:
-    now = utcnow()
-    if expires_at is not None and expires_in is not None:
-        raise invalid("expires_at", "Send either expires_in or expires_at.")
-    if expires_in == 0:
-        return None
-    moment = expires_at or now + (
-        LIFE[kind] if expires_in is None else timedelta(seconds=min(expires_in, int(LONGEST.total_seconds()) + 1))
-    )
-    if not now < moment <= now + LONGEST:
-        raise invalid("expires_at" if expires_at else "expires_in", "The end lies in the past or more than ten years ahead.")
-    return moment
 
 
 def snapshot(token: ApiToken) -> dict[str, Any]:
@@ -139,24 +84,22 @@ def target(token: ApiToken) -> Target:
 
 def status(token: ApiToken) -> str:
     """active, expires soon, never used, expired or revoked."""
+    now = utcnow()
     if token.revoked_at:
         return "revoked"
-    if token.expires_at and token.expires_at <= utcnow():
+    if token.expires_at and token.expires_at <= now:
         return "expired"
-    if (
-        token.expires_at
-        and token.last_used_at
-        and token.expires_at <= utcnow() + min(timedelta(days=7), (token.expires_at - token.created_at) / 4)
-    ):
+    if token.last_used_at and hints.expires_soon(token, now):
         return "expires soon"
     return "active" if token.last_used_at else "never used"
 
 
 def in_state(state: str) -> Any:
-    """The condition behind a chip of the list: active, unused, expired or revoked."""
+    """The condition behind a chip of the list: active, soon (they end within a week), unused, expired or revoked."""
     living = and_(ApiToken.revoked_at.is_(None), or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > utcnow()))
     return {
         "active": living,
+        "soon": and_(living, ApiToken.expires_at <= utcnow() + hints.SOON),
         "unused": and_(living, ApiToken.last_used_at.is_(None)),
         "expired": and_(ApiToken.revoked_at.is_(None), ApiToken.expires_at <= utcnow()),
         "revoked": ApiToken.revoked_at.is_not(None),
@@ -167,24 +110,37 @@ def count_states(actor: Actor) -> dict[str, int]:
     """How many tokens each chip has, counted over the newest 1,000."""
     actor.require("tokens:read")
     newest = visible(actor).with_only_columns(ApiToken.id).order_by(ApiToken.id.desc()).limit(1000)
-    sums = [func.count(case((in_state(name), 1))).label(name) for name in ("active", "unused", "expired", "revoked")]
+    sums = [func.count(case((in_state(name), 1))).label(name) for name in STATES]
     row = db.session.execute(select(func.count().label("all"), *sums).where(ApiToken.id.in_(newest))).one()
     return dict(row._mapping)
 
 
 def visible(actor: Actor) -> Any:
-    """Admins see every token of the workspace, others their own."""
+    """Admins see every token of the workspace, others their own; a limited token those that reach no further than itself."""
     query = mine(actor, ApiToken)
-    return query if actor.has_role("admin") else query.where(ApiToken.user_id == actor.user_id)
+    if not actor.has_role("admin"):
+        query = query.where(ApiToken.user_id == actor.user_id)
+    if actor.is_limited:
+        columns = (ApiToken.id, ApiToken.domain_ids, ApiToken.mailbox_ids, ApiToken.mailbox_id)
+        rows = db.session.execute(mine(actor, ApiToken).with_only_columns(*columns))
+        query = query.where(ApiToken.id.in_([row.id for row in rows if bounds.is_inside(actor, row)]))
+    return query
 
 
 def list_tokens(
-    actor: Actor, asked: PageRequest, *, kind: str | None = None, state: str | None = None, search: str | None = None
+    actor: Actor, asked: PageRequest, *, kind: str | None = None, state: str | None = None, search: str | None = None,
+    mailbox_id: int | None = None, scope: str = "tokens:read",
 ) -> Page[ApiToken]:
-    """Tokens of the workspace with their owners, newest first; `state` is active, unused, expired or revoked; `search` a part of
-    the name, the owner's address or the last four."""  # fmt: skip
-    actor.require("tokens:read")
+    """Tokens of the workspace with their owners and hints, newest first.
+
+    state       one of STATES
+    search      a part of the name, the owner's address or the last four
+    mailbox_id  only message tokens of this mailbox
+    """  # fmt: skip
+    actor.require(scope)
     query = visible(actor).options(joinedload(ApiToken.user))
+    if mailbox_id is not None:
+        query = query.where(ApiToken.mailbox_id == mailbox_id)
     if kind:
         query = query.where(ApiToken.kind == kind)
     if state:
@@ -193,18 +149,27 @@ def list_tokens(
         owner = select(User.id).where(User.email.icontains(search, autoescape=True))
         named = ApiToken.name.icontains(search, autoescape=True)
         query = query.where(or_(named, ApiToken.last_four == search, ApiToken.user_id.in_(owner)))
-    total = counters.read(actor.workspace_id, "api_tokens") if not (kind or state or search) and actor.has_role("admin") else None
+    whole = not (kind or state or search or mailbox_id or actor.is_limited) and actor.has_role("admin")
+    total = counters.read(actor.workspace_id, "api_tokens") if whole else None
     names = {"id": ApiToken.id, "name": ApiToken.name, "created_at": ApiToken.created_at, "last_used_at": ApiToken.last_used_at}
-    return paginate(query, asked, sortable=names, default="id", tie=ApiToken.id, total=total, descending=True)
+    found = paginate(query, asked, sortable=names, default="id", tie=ApiToken.id, total=total, descending=True)
+    hints.attach(found.items)
+    return found
 
 
-def get_token(actor: Actor, token_id: int, scope: str = "tokens:read") -> ApiToken:
-    """raises NotFound for tokens of other workspaces, and below admin for those of others"""
+def get_token(actor: Actor, token_id: int, scope: str = "tokens:read", *, for_update: bool = False) -> ApiToken:
+    """One token with its owner and hints.
+
+    raises NotFound for tokens of other workspaces, below admin for those of others, and for a limited token beyond its limits
+    """
     actor.require(scope)
     query = visible(actor).where(ApiToken.id == token_id).options(joinedload(ApiToken.user))
+    if for_update:
+        query = query.with_for_update(of=ApiToken).execution_options(populate_existing=True)
     found: ApiToken | None = db.session.scalar(query)
     if found is None:
         raise NotFound(f"There is no token with the id {token_id}.")
+    hints.attach([found])
     return found
 
 
@@ -221,6 +186,7 @@ def get_current(actor: Actor) -> ApiToken:
     found = db.session.get(ApiToken, actor.token_id) if actor.token_id else None
     if found is None:
         raise NotFound("This caller uses no token.")
+    hints.attach([found])
     return found
 
 
@@ -232,54 +198,12 @@ def prefix(token: ApiToken) -> str:
 def made(token: ApiToken, value: str) -> dict[str, Any]:
     """A fresh token for its one showing: every column, and the value."""
     shown = {column.key: getattr(token, column.key) for column in ApiToken.__table__.c}
-    return {**shown, "status": status(token), "prefix": prefix(token), "token": value}
+    return {**shown, "status": status(token), "prefix": prefix(token), "hints": [], "token": value}
 
 
-def update_token(actor: Actor, token_id: int, changes: dict[str, Any]) -> ApiToken:
-    """Rename or narrow a token: name, fewer scopes, an earlier end, fewer networks.
-
-    raises Invalid `token_cannot_widen` for anything that would widen it, InvalidState when it is revoked
-    """
-    token = get_token(actor, token_id, "tokens:write")
-    if token.revoked_at:
-        raise InvalidState("This token is revoked.")
-    before = snapshot(token)
-    if "scopes" in changes:
-        wanted = changes["scopes"]
-        if not wanted or not all(scopes.covers(frozenset(token.scopes), name) for name in wanted):
-            raise _widens("scopes", "A token can only lose scopes; make a new one for more.")
-        token.scopes = sorted(set(wanted))
-    if "expires_at" in changes:
-        moment = changes["expires_at"]
-        if moment is None or moment <= utcnow() or (token.expires_at and moment > token.expires_at):
-            raise _widens("expires_at", "A token can only end sooner; rotate it for a longer life.")
-        token.expires_at = moment
-    if "allowed_ips" in changes:
-        networks = check_networks(changes["allowed_ips"])
-        if token.allowed_ips and not _narrower(networks, token.allowed_ips):
-            raise _widens("allowed_ips", "A token can only lose networks; make a new one for more.")
-        token.allowed_ips = networks
-    if "name" in changes:
-        token.name = changes["name"].strip()
-    db.session.flush()
-    audit.record(actor, "token.update", target(token), before=before, after=snapshot(token))
-    return token
-
-
-def _widens(field: str, text: str) -> Invalid:
-    return Invalid(text, fields={field: [text]}, code="token_cannot_widen")
-
-
-def _narrower(new: list[str] | None, old: list[Any]) -> bool:
-    if not new:
-        return False
-    outer = [ip_network(text) for text in old]
-    return all(any(n.version == o.version and n.subnet_of(o) for o in outer) for n in map(ip_network, new))  # type: ignore[arg-type]
-
-
-def revoke_token(actor: Actor, token_id: int) -> ApiToken:
+def revoke_token(actor: Actor, token_id: int, scope: str = "tokens:write") -> ApiToken:
     """End a token at once; repeating it changes nothing."""
-    token = get_token(actor, token_id, "tokens:write")
+    token = get_token(actor, token_id, scope)
     if token.revoked_at is None:
         token.revoked_at = utcnow()
         db.session.flush()
