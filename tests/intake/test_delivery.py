@@ -63,7 +63,7 @@ def test_one_mail_for_two_mailboxes_is_one_source_and_two_messages(alice: Any, s
         ("deaf@acme.test", 550, b"5.2.1"),
         ("x@unproven.test", 550, b"5.7.1"),
         ("full@acme.test", 452, b"4.2.2"),
-        ("busy@acme.test", 452, b"4.2.2"),
+        ("busy@acme.test", 452, b"4.7.1"),
         ("not an address", 501, b"5."),
     ],
 )

@@ -3,6 +3,7 @@
 A model that carries `Counted` is counted by itself (rows in the trash are not); bulk statements call `bump`.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import UniqueConstraint, event, inspect, select
@@ -37,6 +38,13 @@ def read(workspace_id: int, name: str) -> int:
 
 def read_many(workspace_id: int, names: list[str]) -> dict[str, int]:
     rows = db.session.execute(select(Counter.name, Counter.number).where(Counter.workspace_id == workspace_id, Counter.name.in_(names)))
+    return {**dict.fromkeys(names, 0), **{row.name: row.number for row in rows}}
+
+
+def read_all(names: list[str], workspace_ids: Iterable[int]) -> dict[str, int]:
+    """Counters of several workspaces whose names are unique among them, such as those of mailboxes."""
+    wanted = Counter.workspace_id.in_(set(workspace_ids)), Counter.name.in_(names)
+    rows = db.session.execute(select(Counter.name, Counter.number).where(*wanted))
     return {**dict.fromkeys(names, 0), **{row.name: row.number for row in rows}}
 
 

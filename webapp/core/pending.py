@@ -28,8 +28,8 @@ class Pending(Generic[Key]):
         event.listen(Session, "after_soft_rollback", self._forget)
         event.listen(Session, "after_transaction_end", self._unmark)
 
-    def note(self, key: Key, by: int = 1) -> None:
-        noted = db.session.info.setdefault(self.name, {})
+    def note(self, key: Key, by: int = 1, session: Any = None) -> None:
+        noted = (session or db.session).info.setdefault(self.name, {})
         noted[key] = noted.get(key, 0) + by
 
     def of(self, session: Any) -> dict[Key, int]:
@@ -39,9 +39,9 @@ class Pending(Generic[Key]):
     def _write(self, session: Session) -> None:
         if session.in_nested_transaction():
             return
+        session.flush()  # what is written now may note more
         noted = session.info.pop(self.name, {})
         if noted:
-            session.flush()
             self.write(session, noted)
 
     def _mark(self, session: Session, transaction: SessionTransaction) -> None:
@@ -55,5 +55,6 @@ class Pending(Generic[Key]):
             session.info.pop(self.name, None)
 
     def _unmark(self, session: Session, transaction: SessionTransaction) -> None:
-        if transaction.nested:
-            session.info.get(self.marks, {}).pop(transaction, None)
+        """A savepoint ends before it is told as rolled back, so marks are kept as long as the transaction around it."""
+        if transaction.parent is None:
+            session.info.pop(self.marks, None)

@@ -7,7 +7,8 @@ from webapp.intake import recipients
 from webapp.mail import status
 from webapp.mail.mime_parse import split_raw
 from webapp.mail.smtp_out import SendResult
-from webapp.messages import store
+from webapp.messages import admission, store
+from webapp.messages.admission import Asked
 from webapp.sending.models import Delivery, Outgoing
 
 MOST_HOPS = 50
@@ -35,8 +36,9 @@ def _refusal(recipient: str, raw: bytes) -> str | None:
     refusal = recipients.refusal(found, trusted=True)
     if refusal is not None or found.mailbox is None:
         return refusal or status.MAILBOX_UNKNOWN
-    if len(raw) > found.mailbox.max_message_bytes:
-        return status.MAILBOX_TAKES_LESS
+    over = admission.admit([[Asked(found.mailbox, "received", len(raw))]])[0]
+    if over is not None:
+        return recipients.no_room(over)
     head, _ = split_raw(raw)
     lines = [line.strip().lower() for line in head.split(b"\n")]
     if b"delivered-to: " + recipient.encode() in lines or sum(line.startswith(b"received:") for line in lines) > MOST_HOPS:

@@ -23,8 +23,10 @@ from webapp.mail.address import normalise, parse_address_list
 from webapp.mail.mime_parse import split_raw
 from webapp.mail.smtp_in import Arrival
 from webapp.mailboxes.addressing import Resolved
+from webapp.mailboxes.limits import Over
 from webapp.mailboxes.models import Mailbox
-from webapp.messages import raws, store
+from webapp.messages import admission, raws, store
+from webapp.messages.admission import Asked
 from webapp.sending import service as sending
 
 logger = logging.getLogger("mailroom.smtp")
@@ -47,7 +49,7 @@ def login(username: str, password: str, ip: str) -> Who | None:
     return who
 
 
-def check_sender(kind: str, who: Who | None, address: str, ip: str) -> str | None:
+def check_sender(kind: str, who: Who | None, address: str, ip: str, size_bytes: int = 0) -> str | None:
     """At MAIL FROM: strangers may call themselves what they like, a login sends as a mailbox of its own."""
     if kind == "mx":
         return None if not address or recipients.is_address(address) else status.BAD_SENDER
@@ -59,11 +61,11 @@ def check_sender(kind: str, who: Who | None, address: str, ip: str) -> str | Non
     if mailbox is None:
         refuse_address(who, address, "the envelope sender is not an address of this login")
         return status.SENDER_NOT_OWNED
-    return logins.refusal_to_send(mailbox)
+    return logins.refusal_to_send(mailbox, size_bytes)
 
 
-def check_recipient(kind: str, who: Who | None, address: str, ip: str, trusted: bool) -> str | None:
-    """At RCPT TO: the mailbox here that takes it; a login may also write to the rest of the world."""
+def check_recipient(kind: str, who: Who | None, address: str, ip: str, trusted: bool, size_bytes: int = 0) -> str | None:
+    """At RCPT TO: the mailbox here that takes it; a login may also write to the rest of the world. size_bytes as MAIL FROM said it"""
     if not recipients.is_address(address):
         return status.BAD_ADDRESS
     found = recipients.resolve(address)
@@ -73,7 +75,11 @@ def check_recipient(kind: str, who: Who | None, address: str, ip: str, trusted: 
         db.session.rollback()
         stranger = Actor("system", 0, name="SMTP", ip=ip)
         refusals.note(stranger, "smtp.relay", Target("address", None, address[:200]), "relaying was attempted")
-    return recipients.refusal(found, trusted or who is not None)
+    refusal = recipients.refusal(found, trusted or who is not None)
+    if refusal is not None or found.mailbox is None:
+        return refusal
+    over = admission.look(found.mailbox, "received", size_bytes)
+    return recipients.no_room(over) if over else None
 
 
 def refuse_address(who: Who, address: str, reason: str) -> None:
@@ -182,19 +188,38 @@ def deliver(ready: dict[int, Ready]) -> dict[int, str]:
     """From other servers: one copy in each mailbox, all of them in a few statements."""
     known: dict[str, Resolved] = {}
     replies: dict[int, str] = {}
-    rows: list[tuple[int, str, dict[str, Any]]] = []
+    wanted: dict[int, list[tuple[Mailbox, str]]] = {}
     for place, one in ready.items():
         boxes = _boxes(one, known)
         if isinstance(boxes, str):
             replies[place] = boxes
         else:
-            rows += [(place, one.source.sha256, _copy(one, mailbox, address)) for mailbox, address in boxes]
+            wanted[place] = boxes
+    replies.update(_without_room({place: _asked(ready[place], boxes) for place, boxes in wanted.items()}, recipients.no_room))
+    rows: list[tuple[int, str, dict[str, Any]]] = []
+    for place, boxes in wanted.items():
+        if place not in replies:
+            rows += [(place, ready[place].source.sha256, _copy(ready[place], mailbox, address)) for mailbox, address in boxes]
     if rows:
         ids = raws.keep_many(ready[place].source for place, _, _ in rows)
         made = store.store_many([{**row, "raw_id": ids[digest]} for _, digest, row in rows])
         for (place, _, _), message_id in zip(rows, made, strict=True):
             replies.setdefault(place, status.stored_as(message_id))
     return replies
+
+
+def _asked(one: Ready, boxes: Sequence[tuple[Mailbox, str]]) -> list[Asked]:
+    return [Asked(mailbox, "received", one.source.size_bytes) for mailbox, _ in boxes]
+
+
+def _without_room(groups: dict[int, list[Asked]], reply: Callable[[Over], str]) -> dict[int, str]:
+    """The replies of those whose mailboxes have no room. With several recipients the sender is to ask again, so that RCPT says whose."""
+    verdicts = zip(groups, admission.admit(list(groups.values())), strict=True)
+    found = {place: (reply(over), over) for place, over in verdicts if over is not None}
+    return {
+        place: status.MAILBOX_FULL if text.startswith("5") and over.limit != "size" and len(groups[place]) > 1 else text
+        for place, (text, over) in found.items()
+    }
 
 
 def _boxes(one: Ready, known: dict[str, Resolved]) -> list[tuple[Mailbox, str]] | str:
@@ -207,8 +232,6 @@ def _boxes(one: Ready, known: dict[str, Resolved]) -> list[tuple[Mailbox, str]] 
         refusal = recipients.refusal(found, one.arrival.trusted)
         if refusal is not None or found.mailbox is None:  # it was taken at RCPT, so let the sender ask again
             return refusal if refusal and refusal.startswith("4") else status.LOOKUP_FAILED
-        if one.source.size_bytes > found.mailbox.max_message_bytes:
-            return status.MAILBOX_TAKES_LESS
         boxes.setdefault(found.mailbox.id, (found.mailbox, address))
     return list(boxes.values())
 
@@ -224,16 +247,23 @@ def _copy(one: Ready, mailbox: Mailbox, address: str) -> dict[str, Any]:
 
 def submit(ready: dict[int, Ready]) -> dict[int, str]:
     """From logins: an archive copy in the mailbox of each, and a delivery for each recipient, those here included. raises Refused"""
-    return {place: _submit(one, one.arrival.login.data) for place, one in ready.items() if one.arrival.login is not None}
+    senders = {place: _sender(one) for place, one in ready.items()}
+    groups = {place: [Asked(mailbox, "sent", ready[place].source.size_bytes)] for place, mailbox in senders.items()}
+    replies = _without_room(groups, recipients.no_sending)
+    return {place: replies.get(place) or _submit(one, senders[place]) for place, one in ready.items()}
 
 
-def _submit(ready: Ready, who: Who) -> str:
-    arrival = ready.arrival
-    mailbox = logins.own_mailbox(who, arrival.sender)
+def _sender(ready: Ready) -> Mailbox:
+    """The mailbox as which a login sends. raises Refused"""
+    mailbox = logins.own_mailbox(ready.arrival.login.data, ready.arrival.sender) if ready.arrival.login else None
     if mailbox is None:
         raise Refused(status.SENDER_NOT_OWNED)
-    if ready.source.size_bytes > mailbox.max_message_bytes:
-        raise Refused(status.MAILBOX_TAKES_LESS)
+    return mailbox
+
+
+def _submit(ready: Ready, mailbox: Mailbox) -> str:
+    arrival = ready.arrival
+    who: Who = arrival.login.data  # type: ignore[union-attr]  # `_sender` asked
     try:
         outgoing = sending.submit(
             workspace_id=mailbox.workspace_id, mailbox_id=mailbox.id, envelope_sender=mailbox.email, recipients=arrival.recipients,

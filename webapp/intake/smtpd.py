@@ -66,10 +66,11 @@ class Desk:
         return Login(who.name, who) if who else None
 
     async def check_sender(self, session: SessionInfo, address: str) -> str | None:
-        return await self._reply(service.check_sender, session.kind, _who(session), address, session.ip)
+        return await self._reply(service.check_sender, session.kind, _who(session), address, session.ip, session.declared_bytes)
 
     async def check_recipient(self, session: SessionInfo, address: str) -> str | None:
-        return await self._reply(service.check_recipient, session.kind, _who(session), address, session.ip, self.is_trusted(session.ip))
+        trusted, size = self.is_trusted(session.ip), session.declared_bytes
+        return await self._reply(service.check_recipient, session.kind, _who(session), address, session.ip, trusted, size)
 
     async def receive(self, arrival: Arrival) -> str:
         return await self.committer.receive(arrival)

@@ -20,13 +20,17 @@ class Login:
 
 @dataclass
 class SessionInfo:
-    """What is known of the connection at hand; starts anew after STARTTLS. `kind` is that of the Rules."""
+    """What is known of the connection at hand; starts anew after STARTTLS. `kind` is that of the Rules.
+
+    declared_bytes  of the message at hand as MAIL FROM said it (SIZE, RFC 1870); 0 when it did not
+    """
 
     ip: str
     kind: str
     helo: str = ""
     tls: bool = False
     login: Login | None = None
+    declared_bytes: int = 0
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,8 @@ class Server(Wire, LoginSteps):
         parameters = mail_parameters(rest)
         if parameters is None:
             return status.UNKNOWN_PARAMETER
-        if int(parameters.get("SIZE", 0)) > self.rules.max_bytes:
+        self.info.declared_bytes = int(parameters.get("SIZE", 0))
+        if self.info.declared_bytes > self.rules.max_bytes:
             return status.MESSAGE_TOO_BIG
         sender = "" if address == NULL_PATH else address
         refusal = await self.intake.check_sender(self.info, sender)

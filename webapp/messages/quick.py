@@ -48,7 +48,7 @@ def page_of(actor: Actor, mailbox_id: int, asked: PageRequest) -> Page[Any] | No
     Two statements in one transaction of their own: may the actor see the mailbox and how much does it hold, then the page.
     """
     actor.require("archives:read")
-    pending = db.session.registry.has() and db.session.info.get("message_totals")
+    pending = db.session.registry.has() and totals.pending.of(db.session)
     if pending or not _is_simple(asked):
         return None
     values = {"mailbox_id": mailbox_id, "workspace_id": actor.workspace_id, "name": totals.name(mailbox_id)}

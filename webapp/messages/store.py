@@ -12,6 +12,7 @@ from sqlalchemy import insert
 
 from webapp.core import live, queue
 from webapp.core.db import db, utcnow
+from webapp.mailboxes import flow
 from webapp.mailboxes.models import Mailbox
 from webapp.messages import raws, totals
 from webapp.messages.models import DIRECTIONS, INBOX, Message, RawMessage
@@ -68,6 +69,8 @@ def store_message(
     )  # fmt: skip
     db.session.add(message)
     db.session.flush()
+    if direction == "received" and mailbox_id is not None and not is_test:
+        flow.note(mailbox_id, direction)
     live.notify(workspace_id, LIVE_EVENT)
     if state == "received":
         queue.ring(DRAIN)
@@ -83,6 +86,8 @@ def store_many(rows: Sequence[dict[str, Any]]) -> list[int]:
     ids = list(db.session.scalars(insert(Message).returning(Message.id, sort_by_parameter_order=True), whole))
     for row in whole:
         totals.note(row["workspace_id"], row["mailbox_id"], totals.shares(row))
+        if row["direction"] == "received" and row["mailbox_id"] is not None:
+            flow.note(row["mailbox_id"], "received")
     for workspace_id in {row["workspace_id"] for row in whole}:
         live.notify(workspace_id, LIVE_EVENT)
     queue.ring(DRAIN)

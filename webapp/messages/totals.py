@@ -12,11 +12,12 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import bindparam, event, inspect, literal, select
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import Session
 
 from webapp.core import counters
 from webapp.core.counters import Counter
 from webapp.core.db import db
+from webapp.core.pending import Pending
 from webapp.mailboxes.models import Mailbox
 from webapp.messages.models import INBOX, Message
 
@@ -40,18 +41,25 @@ def shares(values: dict[str, Any]) -> dict[str, int]:
 
 def note(workspace_id: int, mailbox_id: int | None, changes: dict[str, int], session: Any = None) -> None:
     """Add numbers by kind to a mailbox (if any) and its workspace, at the end of the transaction."""
-    pending = (session or db.session).info.setdefault("message_totals", {})
     for kind, by in changes.items():
         for key in {name(None, kind), name(mailbox_id, kind)}:
-            pending[workspace_id, key] = pending.get((workspace_id, key), 0) + by
+            pending.note((workspace_id, key), by, session)
+
+
+def _write(session: Session, noted: dict[tuple[int, str], int]) -> None:
+    for (workspace_id, key), by in sorted(noted.items()):
+        counters.bump(workspace_id, key, by, session)
+
+
+pending: Pending[tuple[int, str]] = Pending("message_totals", _write)
 
 
 def read(workspace_id: int, mailbox_id: int | None = None) -> dict[str, int]:
     """The numbers by kind, with those that the current transaction has not written yet."""
     names = {name(mailbox_id, kind): kind for kind in KINDS}
     found = counters.read_many(workspace_id, list(names))
-    pending = db.session.info.get("message_totals", {})
-    return {kind: found[key] + pending.get((workspace_id, key), 0) for key, kind in names.items()}
+    noted = pending.of(db.session)
+    return {kind: found[key] + noted.get((workspace_id, key), 0) for key, kind in names.items()}
 
 
 @dataclass(frozen=True)
@@ -69,7 +77,7 @@ def overview(workspace_id: int, mailbox_id: int | None = None) -> Overview:
     names = {name(None, kind): kind for kind in KINDS}
     rows = list(db.session.execute(_overview_query(), {"workspace_id": workspace_id}))
     numbers = {**dict.fromkeys(KINDS, 0), **{names[row.name]: row.number for row in rows if row.name in names}}
-    for (owner, key), by in db.session.info.get("message_totals", {}).items():
+    for (owner, key), by in pending.of(db.session).items():
         if owner == workspace_id and key in names:
             numbers[names[key]] += by
     hidden = tuple(row.number for row in rows if row.name == "hidden")
@@ -107,37 +115,6 @@ def _note_changes(session: Session, _context: Any, _instances: Any) -> None:
             if before != after:
                 note(row.workspace_id, row.mailbox_id, _negative(shares(before)), session)
                 note(row.workspace_id, row.mailbox_id, shares(after), session)
-
-
-@event.listens_for(Session, "before_commit")
-def _write(session: Session) -> None:
-    if session.in_nested_transaction():
-        return
-    session.flush()
-    pending: dict[tuple[int, str], int] = session.info.pop("message_totals", {})
-    for (workspace_id, key), by in sorted(pending.items()):
-        counters.bump(workspace_id, key, by, session)
-
-
-@event.listens_for(Session, "after_transaction_create")
-def _mark(session: Session, transaction: SessionTransaction) -> None:
-    """A savepoint remembers what was noted before it."""
-    if transaction.nested:
-        session.info.setdefault("message_totals_marks", {})[transaction] = dict(session.info.get("message_totals", {}))
-
-
-@event.listens_for(Session, "after_soft_rollback")
-def _forget(session: Session, previous: SessionTransaction) -> None:
-    if previous.nested:
-        session.info["message_totals"] = session.info.get("message_totals_marks", {}).pop(previous, {})
-    elif previous.parent is None:
-        session.info.pop("message_totals", None)
-
-
-@event.listens_for(Session, "after_transaction_end")
-def _unmark(session: Session, transaction: SessionTransaction) -> None:
-    if transaction.nested:
-        session.info.get("message_totals_marks", {}).pop(transaction, None)
 
 
 def _read_of(session: Session, mailbox: Mailbox) -> dict[str, int]:

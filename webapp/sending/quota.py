@@ -1,49 +1,47 @@
-"""How many mails a mailbox may send in an hour, a day, and altogether (reference/mailtrigger.md section 10)."""
+"""Whether a mailbox may send, and how much (reference/mailtrigger.md section 10): in words for people and programs.
 
-import math
-from datetime import datetime, timedelta
-from typing import NamedTuple
+What a mailbox sends by itself counts (COUNTED); forwards and answers that its routes make do not.
+"""
 
-from sqlalchemy import func, select
-
-from webapp.core.db import database_now, db
+from webapp.core.errors import Forbidden, InvalidState, TooMany
+from webapp.mailboxes import flow
+from webapp.mailboxes.limits import Over
 from webapp.mailboxes.models import Mailbox
-from webapp.sending.models import Outgoing
+from webapp.messages import admission
+from webapp.messages.admission import Asked
 
-#: what a mailbox sends by itself; forwards and answers that its routes make do not count
 COUNTED = ("api", "smtp")
 
 
-class Exceeded(NamedTuple):
-    """A limit that is used up: the sentence, and when there is room again (None: never by itself)."""
-
-    text: str
-    retry_after_s: int | None
-
-
-def exceeded(mailbox: Mailbox) -> Exceeded | None:
-    """Which limit of the mailbox leaves no room for one more mail."""
-    now = database_now()
-    for limit, span, words in (
-        (mailbox.hourly_limit, timedelta(hours=1), "an hour"),
-        (mailbox.daily_limit, timedelta(days=1), "a day"),
-        (mailbox.total_limit, None, "altogether"),
-    ):
-        if limit is None:
-            continue
-        oldest = _nth_newest(mailbox.id, limit, None if span is None else now - span)
-        if oldest is not None or limit == 0:
-            wait = None if span is None else max(1, math.ceil(((oldest or now) + span - now).total_seconds()))
-            return Exceeded(f"{mailbox.email} may send {limit:,} mail{'' if limit == 1 else 's'} {words}, and has.", wait)
-    return None
+def check_allowed(mailbox: Mailbox) -> None:
+    """raises Forbidden when the mailbox may not send, InvalidState while it is paused"""
+    if not mailbox.can_send:
+        raise Forbidden(f"{mailbox.email} may not send mail.", hint="Switch sending on in the settings of the mailbox.")
+    if mailbox.status != "active":
+        raise InvalidState(f"{mailbox.email} is paused, so it neither takes nor sends mail.", hint="Resume the mailbox first.")
 
 
-def _nth_newest(mailbox_id: int, number: int, since: datetime | None) -> datetime | None:
-    """When the mail was sent that must grow old before there is room again; None while there is room."""
-    if number < 1:
-        return None
-    query = select(Outgoing.created_at).where(Outgoing.mailbox_id == mailbox_id, Outgoing.kind.in_(COUNTED))
-    if since is None:
-        sent = db.session.scalar(select(func.count()).select_from(query.limit(number).subquery())) or 0
-        return database_now() if sent >= number else None
-    return db.session.scalar(query.where(Outgoing.created_at > since).order_by(Outgoing.created_at.desc()).offset(number - 1).limit(1))
+def check_room(mailbox: Mailbox, size_bytes: int = 0) -> None:
+    """An early answer, without a lock. raises TooMany beyond the limits of the mailbox"""
+    over = admission.look(mailbox, "sent", min(size_bytes, mailbox.max_message_bytes))
+    if over is not None:
+        raise refused(over)
+
+
+def take_room(mailbox: Mailbox, size_bytes: int) -> None:
+    """Before a mail is submitted, in the same transaction; exact under parallel requests. raises TooMany"""
+    over = admission.admit([[Asked(mailbox, "sent", size_bytes)]])[0]
+    if over is not None:
+        raise refused(over)
+
+
+def refused(over: Over) -> TooMany:
+    if over.retry_after_s is None:
+        return TooMany(over.sentence, hint="Delete mail that is not needed any more, or raise the limit of the mailbox.")
+    return TooMany(over.sentence, hint="Wait as long as Retry-After says, or raise the limit.", retry_after_s=over.retry_after_s)
+
+
+def count(mailbox_id: int | None, kind: str) -> None:
+    """A mail of this kind was submitted."""
+    if mailbox_id is not None and kind in COUNTED:
+        flow.note(mailbox_id, "sent")

@@ -15,7 +15,7 @@ from webapp.domains import service as domains
 from webapp.mail import dkim
 from webapp.mail.address import BadAddress, normalise
 from webapp.messages import store
-from webapp.sending import ledger, source, ways
+from webapp.sending import ledger, quota, source, ways
 from webapp.sending.models import Delivery, Outgoing
 
 #: recipients of one mail
@@ -57,6 +57,7 @@ def submit(
     )  # fmt: skip
     db.session.add(outgoing)
     db.session.flush()
+    quota.count(mailbox_id, kind)
     add_deliveries(outgoing, states)
     if run_routes:
         events.send("mail_submitted", message_id=message_id)

@@ -18,7 +18,7 @@ from webapp.core.config import settings
 from webapp.core.db import db, reading
 from webapp.core.outside import outside
 from webapp.mail.smtp_out import SendResult
-from webapp.messages import store
+from webapp.messages import admission, store
 from webapp.sending import ledger, ways, wire
 from webapp.sending.holding import Holding
 from webapp.sending.models import Delivery, Outgoing
@@ -99,6 +99,7 @@ def deliver_here(owner: str, rows: Sequence[Waiting]) -> None:
     if not rows:
         return
     held = ledger.still_held(rows, owner)
+    admission.hold_addresses(row.recipient for row in rows)
     outcomes = []
     for row in rows:
         if row.id in held:

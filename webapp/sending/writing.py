@@ -10,7 +10,7 @@ from webapp.audit.service import Target
 from webapp.core.actor import Actor
 from webapp.core.config import settings
 from webapp.core.db import db
-from webapp.core.errors import Forbidden, InvalidState, TooLarge, TooMany, invalid
+from webapp.core.errors import TooLarge, invalid
 from webapp.core.outside import outside
 from webapp.mail.address import clean_header, parse_address
 from webapp.mail.mime import NewAttachment, NewMail, build, check_header, new_message_id
@@ -60,6 +60,7 @@ def send_mail(
     most = min(mailbox.max_message_bytes, settings().max_message_bytes)
     if len(raw) > most:
         raise TooLarge(f"The mail has {len(raw):,} bytes, and {mailbox.email} takes {most:,}.", hint="Send fewer or smaller attachments.")
+    quota.take_room(mailbox, len(raw))
     outgoing = submit(
         workspace_id=mailbox.workspace_id, mailbox_id=mailbox.id, envelope_sender=mailbox.email, recipients=everybody, raw=raw, kind="api",
         from_address=mailbox.email, request_id=actor.request_id, run_routes=run_routes,
@@ -77,14 +78,8 @@ def accepted(message: Message) -> dict[str, Any]:
 
 def check_may_send(mailbox: Mailbox) -> None:
     """raises Forbidden when the mailbox may not send, InvalidState while it is paused, TooMany beyond its limits"""
-    if not mailbox.can_send:
-        raise Forbidden(f"{mailbox.email} may not send mail.", hint="Switch sending on in the settings of the mailbox.")
-    if mailbox.status != "active":
-        raise InvalidState(f"{mailbox.email} is paused, so it neither takes nor sends mail.", hint="Resume the mailbox first.")
-    over = quota.exceeded(mailbox)
-    if over is not None:
-        hint = "Wait as long as Retry-After says, or raise the limit of the mailbox."
-        raise TooMany(over.text, hint=hint, retry_after_s=over.retry_after_s)
+    quota.check_allowed(mailbox)
+    quota.check_room(mailbox)
 
 
 def addresses(field: str, texts: Sequence[str]) -> list[str]:
