@@ -15,6 +15,7 @@ from webapp.automation.models_runs import Run
 from webapp.catcher.models import CaughtRequest
 from webapp.catcher.service import open_catcher
 from webapp.core.db import Base, begin_writing, db
+from webapp.tokens import service as tokens
 from webapp.tokens.models import ApiToken
 
 #: tables and columns that reading may touch: what was seen and used when
@@ -50,10 +51,16 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
         "key": catcher.key, "caught_id": _first(CaughtRequest, person),
     }  # fmt: skip
     found["run_id"] = found["log_id"]
+    found["message_token_id"] = make_message_token(person, mailbox.id)
     db.session.commit()
     missing = [name for name, value in found.items() if value is None]
     assert not missing, f"nothing was made for {missing}"
     return found
+
+
+def make_message_token(person: Any, mailbox_id: int) -> int:
+    token, _ = tokens.create_token(person.actor, name="reader", kind="message", scopes=["messages:read"], mailbox_id=mailbox_id)
+    return token.id
 
 
 def _first(model: Any, person: Any) -> Any:

@@ -120,26 +120,26 @@ class MailboxMessageTokens(MethodView):
         return service.made(token, value)
 
 
-@blp.route("/message-tokens/<int:token_id>")
+@blp.route("/message-tokens/<int:message_token_id>")
 class MessageToken(MethodView):
     @blp.needs("mailboxes:message-tokens:manage")
     @blp.response(200, TokenSchema)
-    def get(self, token_id: int) -> Any:
+    def get(self, message_token_id: int) -> Any:
         """Show one message token."""
-        return message_tokens.get(current_actor(), token_id)
+        return message_tokens.get(current_actor(), message_token_id)
 
     @blp.needs("mailboxes:message-tokens:manage")
     @blp.arguments(MessageTokenPatch)
     @blp.response(200, TokenSchema)
-    def patch(self, changes: dict[str, Any], token_id: int) -> Any:
+    def patch(self, changes: dict[str, Any], message_token_id: int) -> Any:
         """Rename or narrow a message token."""
-        return message_tokens.narrow(current_actor(), token_id, changes)
+        return message_tokens.narrow(current_actor(), message_token_id, changes)
 
     @blp.needs("mailboxes:message-tokens:manage")
     @blp.response(200, MessageTokenRevoked)
-    def delete(self, token_id: int) -> Any:
+    def delete(self, message_token_id: int) -> Any:
         """Revoke a message token; it is refused everywhere within a second."""
-        token = message_tokens.revoke(current_actor(), token_id)
+        token = message_tokens.revoke(current_actor(), message_token_id)
         return {"id": token.id, "message": f"Token {token.name} is revoked.", "revoked_at": token.revoked_at}
 
 
