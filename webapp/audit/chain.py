@@ -1,25 +1,35 @@
-"""The hash chain: how an entry is hashed, linked at the end of its transaction, and verified.
+"""The hash chain: how an entry is hashed and linked at the end of its transaction. `audit.verification` reads it back.
 
-    enqueue() ──▶ session.info["audit"] ──▶ before_commit: lock head, hash, insert, move head ──▶ commit
+    enqueue() ──▶ session.info["audit"] ──▶ before_commit: lock head, hash, insert, index, move head ──▶ commit ──▶ open pages hear of it
 
 The link is made last, so that writers of one workspace wait for each other only for the length of a commit.
 """
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import event, insert, select, update
+from sqlalchemy import Row, bindparam, event, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, SessionTransaction
 
+from webapp.audit import names
 from webapp.audit.models import AuditEntry, AuditHead
+from webapp.core import live
 from webapp.core.db import db, utcnow
 
 GENESIS = "0" * 64
+#: what open pages hear after the commit; each at most once a second (`core.streams`)
+CHANGED = "audit-changed"
+MICROSECOND = timedelta(microseconds=1)
+#: what the head counts of the kept entries
+KINDS = ("by_user", "by_token", "by_mailbox", "by_system", "refused")
+LOCKED = (
+    select(AuditHead.count.label("number"), *[c for c in AuditHead.__table__.c if c.name != "count"])
+    .where(AuditHead.workspace_id == bindparam("whose"))
+    .with_for_update()
+)
 HASHED = (
     "workspace_id", "position", "at", "actor_type", "actor_id", "actor_name", "token_id", "token_name", "token_last_four", "action",
     "target_type", "target_id", "target_name", "result", "reason", "before", "after", "ip", "request_id", "previous_hash",
@@ -71,87 +81,46 @@ def _forget(session: Session, ended: SessionTransaction) -> None:
     session.info.pop("audit_marks", None)
 
 
-def _append(session: Session, workspace_id: int, entries: list[dict[str, Any]]) -> None:
+def lock_head(session: Any, workspace_id: int) -> Row[Any]:
+    """The end of a chain, made when there is none, locked until the transaction ends."""
     dialect_insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     start = {"workspace_id": workspace_id, "count": 0, "last_id": 0, "hash": GENESIS}
     session.execute(dialect_insert(AuditHead).values(start).on_conflict_do_nothing(index_elements=["workspace_id"]))
-    head = session.execute(
-        select(AuditHead.count.label("number"), AuditHead.hash).where(AuditHead.workspace_id == workspace_id).with_for_update()
-    ).one()
+    found: Row[Any] = session.execute(LOCKED, {"whose": workspace_id}).one()
+    return found
+
+
+def _append(session: Session, workspace_id: int, entries: list[dict[str, Any]]) -> None:
+    head = lock_head(session, workspace_id)
     position, previous, last_id = head.number, head.hash, 0
+    latest, back_us = head.latest_at, head.set_back_us
+    added = dict.fromkeys(KINDS, 0)
     for values in entries:
         position += 1
-        values.update(position=position, at=utcnow(), previous_hash=previous)
+        at = utcnow()
+        values.update(position=position, at=at, previous_hash=previous, family=family_of(values["action"]))
         values["hash"] = previous = digest(values)
         last_id = session.execute(insert(AuditEntry).values(values).returning(AuditEntry.id)).scalar_one()
+        names.put(session, last_id, values)
+        latest = at if latest is None else max(latest, at)
+        back_us = max(back_us, (latest - at) // MICROSECOND)
+        for kind in kinds_of(values["actor_type"], values["result"]):
+            added[kind] += 1
+    counted = {kind: getattr(AuditHead, kind) + number for kind, number in added.items() if number}
     session.execute(
-        update(AuditHead).where(AuditHead.workspace_id == workspace_id).values(count=position, last_id=last_id, hash=previous),
+        update(AuditHead)
+        .where(AuditHead.workspace_id == workspace_id)
+        .values(count=position, last_id=last_id, hash=previous, latest_at=latest, set_back_us=back_us, **counted),
         execution_options={"synchronize_session": False},
     )
+    live.notify(workspace_id, CHANGED)
 
 
-@dataclass(frozen=True)
-class Report:
-    """What verifying one chain found; `first_bad_id` is None when the row itself is missing."""
-
-    workspace_id: int
-    count: int
-    ok: bool
-    first_bad_id: int | None = None
-    first_bad_position: int | None = None
-    reason: str | None = None
+def family_of(action: str) -> str:
+    """`route` for `route.create`."""
+    return action.partition(".")[0]
 
 
-def verify(workspace_id: int) -> Report:
-    """Walk one chain from its first entry to its head and name the first row that is not as it was written."""
-    head = db.session.execute(
-        select(AuditHead.count.label("number"), AuditHead.last_id, AuditHead.hash).where(AuditHead.workspace_id == workspace_id)
-    ).first()
-    expected, previous, last_id = 1, GENESIS, 0
-    for row in _rows(workspace_id):
-        problem = None
-        if row.position != expected:
-            problem = (
-                f"entry {expected} of the chain is missing"
-                if row.position > expected
-                else f"position {row.position} stands twice or out of order"
-            )
-        elif row.previous_hash != previous:
-            problem = "it does not follow from the entry before"
-        elif digest(dict(row._mapping)) != row.hash:
-            problem = "its content was changed after it was written"
-        if problem:
-            return Report(workspace_id, expected - 1, False, row.id, expected, problem)
-        expected, previous, last_id = expected + 1, row.hash, row.id
-    count = expected - 1
-    if head is None:
-        return Report(workspace_id, count, count == 0, None, None, None if count == 0 else "the head of the chain is missing")
-    if head.number > count:
-        return Report(
-            workspace_id, count, False, None, expected, f"the last {head.number - count} entries are missing, from position {expected} on"
-        )
-    if head.hash != previous or head.last_id != last_id:
-        return Report(workspace_id, count, False, last_id, count, "the head of the chain does not belong to this entry")
-    return Report(workspace_id, count, True)
-
-
-def verify_all() -> list[Report]:
-    """Every chain of the installation."""
-    known = set(db.session.scalars(select(AuditHead.workspace_id))) | set(db.session.scalars(select(AuditEntry.workspace_id).distinct()))
-    return [verify(workspace_id) for workspace_id in sorted(known)]
-
-
-def _rows(workspace_id: int) -> Iterator[Any]:
-    """The entries of a chain by id, a thousand at a time; their order by id must be that of their positions."""
-    after = 0
-    columns = [AuditEntry.id, AuditEntry.hash, *[getattr(AuditEntry, name) for name in HASHED]]
-    while True:
-        rows = list(
-            db.session.execute(
-                select(*columns).where(AuditEntry.workspace_id == workspace_id, AuditEntry.id > after).order_by(AuditEntry.id).limit(1000)
-            )
-        )
-        yield from rows
-        if len(rows) < 1000:
-            return
-        after = rows[-1].id
+def kinds_of(actor_type: str, result: str) -> list[str]:
+    """Which numbers of the head an entry counts in."""
+    return [kind for kind in (f"by_{actor_type}", "refused" if result == "refused" else "") if kind in KINDS]

@@ -2,11 +2,15 @@
 
 from datetime import datetime
 
-from sqlalchemy import Index, Text, UniqueConstraint
+from sqlalchemy import Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.audit import words
 from webapp.core.db import Base
+
+
+def _partial(name: str, *columns: str, where: str) -> Index:
+    return Index(f"ix_audit_entries_{name}", *columns, sqlite_where=text(where), postgresql_where=text(where))
 
 
 class AuditEntry(Base):
@@ -16,10 +20,17 @@ class AuditEntry(Base):
     __table_args__ = (
         UniqueConstraint("workspace_id", "position"),
         Index("ix_audit_entries_workspace_id_id", "workspace_id", "id"),
-        Index("ix_audit_entries_workspace_id_token_id_id", "workspace_id", "token_id", "id"),
         Index("ix_audit_entries_workspace_id_action_id", "workspace_id", "action", "id"),
+        Index("ix_audit_entries_workspace_id_family_id", "workspace_id", "family", "id"),
         Index("ix_audit_entries_workspace_id_target", "workspace_id", "target_type", "target_id", "id"),
+        Index("ix_audit_entries_workspace_id_target_type_id", "workspace_id", "target_type", "id"),
         Index("ix_audit_entries_workspace_id_actor", "workspace_id", "actor_type", "actor_id", "id"),
+        Index("ix_audit_entries_workspace_id_actor_type_id", "workspace_id", "actor_type", "id"),
+        Index("ix_audit_entries_workspace_id_at", "workspace_id", "at"),
+        _partial("token_id", "workspace_id", "token_id", "id", where="token_id IS NOT NULL"),
+        _partial("ip", "workspace_id", "ip", "id", where="ip IS NOT NULL"),
+        _partial("request_id", "workspace_id", "request_id", "id", where="request_id IS NOT NULL"),
+        _partial("refused", "workspace_id", "id", where="result = 'refused'"),
     )
     id: Mapped[int] = mapped_column(primary_key=True)
     #: whose chain; 0 for the installation itself
@@ -38,6 +49,8 @@ class AuditEntry(Base):
     token_last_four: Mapped[str | None]
     #: noun.verb, as in `route.create`
     action: Mapped[str]
+    #: the action up to its first dot, by which all actions on routes are found; follows from `action`, so it is not hashed
+    family: Mapped[str]
     #: what it was done to, with its name at that time
     target_type: Mapped[str]
     target_id: Mapped[int | None]
@@ -93,3 +106,33 @@ class AuditHead(Base):
     #: id and hash of the newest entry
     last_id: Mapped[int]
     hash: Mapped[str]
+    #: how many of the kept entries each type of actor made, and how many are refusals
+    by_user: Mapped[int] = mapped_column(default=0)
+    by_token: Mapped[int] = mapped_column(default=0)
+    by_mailbox: Mapped[int] = mapped_column(default=0)
+    by_system: Mapped[int] = mapped_column(default=0)
+    refused: Mapped[int] = mapped_column(default=0)
+    #: the latest time of any entry so far, and the most by which a later entry was earlier than that, in microseconds: by them a range
+    #: of time is a range of ids, also when a clock was set back
+    latest_at: Mapped[datetime | None]
+    set_back_us: Mapped[int] = mapped_column(default=0)
+    #: retention: entries older than so many days go; None keeps them for ever
+    keep_days: Mapped[int | None]
+    #: the newest entry that retention removed: its position (0: none) and hash, from which the kept rest follows; and when that was done
+    cut_position: Mapped[int] = mapped_column(default=0)
+    cut_hash: Mapped[str] = mapped_column(default="0" * 64)
+    cut_at: Mapped[datetime | None]
+    #: how many entries the newest signed checkpoint names, and when it was written
+    checkpoint_count: Mapped[int] = mapped_column(default=0)
+    checkpoint_at: Mapped[datetime | None]
+    #: the last walk over the whole chain: when somebody asked for one that is still to come, when the last one ended, up to which
+    #: position all was well, and what was not
+    verify_asked_at: Mapped[datetime | None]
+    verified_at: Mapped[datetime | None]
+    verified_position: Mapped[int] = mapped_column(default=0)
+    fault: Mapped[str | None] = mapped_column(Text)
+
+    @property
+    def kept(self) -> int:
+        """How many entries there are."""
+        return self.count - self.cut_position

@@ -1,21 +1,27 @@
 """What the audit log can do: record a change or a refusal, and be searched."""
 
-from datetime import datetime
+from collections.abc import Iterable
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 import orjson
-from sqlalchemy import Select, or_, select
+from sqlalchemy import select
 
 from webapp.audit import chain
-from webapp.audit.models import AuditEntry
+from webapp.audit.models import AuditEntry, AuditHead
+from webapp.audit.search import Search
 from webapp.core import secrets
 from webapp.core.actor import Actor
 from webapp.core.db import db, fresh_session
-from webapp.core.errors import NotFound
-from webapp.core.paging import Page, PageRequest, keyset
+from webapp.core.errors import NotFound, invalid
+from webapp.core.paging import CAP, DEEPEST_PAGE, Page, PageRequest, read_cursor, write_cursor
 
 SECRET_WORDS = ("password", "secret", "token", "private", "credential", "authorization", "api_key", "recovery")
 NOT_SECRET = {"token_id", "token_name", "token_last_four", "message_tokens", "verify_token", "verification_token"}
+
+
+#: wire names of the only order that there is
+SORTABLE = (None, "at", "id")
 
 
 class Target(NamedTuple):
@@ -24,6 +30,16 @@ class Target(NamedTuple):
     type: str
     id: int | None
     name: str
+
+
+class Story(list[AuditEntry]):
+    """Entries for a page of something else, with the address of the log where all of them stand."""
+
+    def __init__(self, entries: Iterable[AuditEntry] = (), filters: dict[str, Any] | None = None) -> None:
+        super().__init__(entries)
+        given = {name: value for name, value in (filters or {}).items() if value is not None}
+        #: None for somebody who may not read the log
+        self.url = None if filters is None else f"/audit?{urlencode(given)}" if given else "/audit"
 
 
 def record(
@@ -79,35 +95,36 @@ def _canonical(values: dict[str, Any] | None) -> str | None:
 
 
 def search(actor: Actor, filters: dict[str, Any], asked: PageRequest) -> Page[AuditEntry]:
-    """Entries of the workspace, newest first.
+    """Entries of the workspace, newest first; `filters` as `audit.search.Search` takes them.
 
-    filters  q (part of the target's name, or a whole address or request id), actor (text), token_id, action (prefix such as `route`, or
-             exact), target_type, target_id, result, after, before, ip, request_id
-    raises   Forbidden below admin, InsufficientScope without audit:read
+    raises   Forbidden below admin, InsufficientScope without audit:read; Invalid for a cursor that is not ours and pages beyond 100
     """
     actor.require("audit:read")
-    query = _filtered(select(AuditEntry).where(AuditEntry.workspace_id == actor.workspace_id), filters)
-    return keyset(query, asked, keys=[AuditEntry.id])
+    if asked.sort_by not in SORTABLE:
+        raise invalid("sort_by", "The audit log is sorted by at.")
+    position, newest = read_cursor(asked.cursor, 1, asked.descending is not False)
+    if position is None and asked.page > DEEPEST_PAGE:
+        raise invalid("page", f"Pages go up to {DEEPEST_PAGE}; go on with the cursor in meta.next_cursor.")
+    found = Search(actor.workspace_id, filters)
+    query = found.select(AuditEntry, beyond=position[0] if position else None, newest=newest, most=asked.per_page + 1)
+    if position is None:
+        query = query.offset((asked.page - 1) * asked.per_page)
+    rows = list(db.session.scalars(query))
+    more = len(rows) > asked.per_page
+    rows = rows[: asked.per_page]
+    total, capped = len(rows), False
+    if found.plain:
+        total = kept(actor.workspace_id)
+    elif position is not None or asked.page > 1 or more:
+        total, capped = found.count(CAP)
+    cursor = write_cursor([rows[-1].id], newest) if more else None
+    return Page(rows, asked.per_page, None if position else asked.page, total, capped, more, cursor, keyset=True)
 
 
-def _filtered(query: Select[Any], filters: dict[str, Any]) -> Select[Any]:
-    for name in ("token_id", "target_type", "target_id", "result", "ip", "request_id", "actor_id", "actor_type"):
-        if filters.get(name) not in (None, ""):
-            query = query.where(getattr(AuditEntry, name) == filters[name])
-    if action := filters.get("action"):
-        query = query.where(or_(AuditEntry.action == action, AuditEntry.action.startswith(f"{action}.", autoescape=True)))
-    if part := filters.get("actor"):
-        query = query.where(AuditEntry.actor_name.icontains(part, autoescape=True))
-    if text := filters.get("q"):
-        named = AuditEntry.target_name.icontains(text, autoescape=True)
-        query = query.where(or_(named, AuditEntry.ip == text, AuditEntry.request_id == text))
-    after: datetime | None = filters.get("after")
-    before: datetime | None = filters.get("before")
-    if after is not None:
-        query = query.where(AuditEntry.at >= after)
-    if before is not None:
-        query = query.where(AuditEntry.at < before)
-    return query
+def kept(workspace_id: int) -> int:
+    """How many entries a workspace has, from the head of its chain."""
+    number = db.session.scalar(select(AuditHead.count - AuditHead.cut_position).where(AuditHead.workspace_id == workspace_id))
+    return number or 0
 
 
 def get_entry(actor: Actor, entry_id: int) -> AuditEntry:
@@ -125,24 +142,17 @@ def neighbours(actor: Actor, entry: AuditEntry) -> list[AuditEntry]:
     return list(db.session.scalars(query.order_by(AuditEntry.position.desc())))
 
 
-def story_of(actor: Actor, target_type: str, target_id: int, limit: int = 20) -> list[AuditEntry]:
+def story_of(actor: Actor, target_type: str, target_id: int, limit: int = 20) -> Story:
     """The newest entries about one object, for its page; empty for somebody who may not read the log."""
-    if not actor.may("audit:read"):
-        return []
     return latest(actor, target_type, target_id, limit)
 
 
 def latest(
     actor: Actor, target_type: str | None = None, target_id: int | None = None, limit: int = 8, *, token_id: int | None = None
-) -> list[AuditEntry]:
+) -> Story:
     """The newest entries of the workspace, of one kind of thing, or made with one token; empty for those who may not read the log."""
     if not actor.may("audit:read"):
-        return []
-    query = select(AuditEntry).where(AuditEntry.workspace_id == actor.workspace_id)
-    if target_type is not None:
-        query = query.where(AuditEntry.target_type == target_type)
-    if target_id is not None:
-        query = query.where(AuditEntry.target_id == target_id)
-    if token_id is not None:
-        query = query.where(AuditEntry.token_id == token_id)
-    return list(db.session.scalars(query.order_by(AuditEntry.id.desc()).limit(limit)))
+        return Story()
+    filters = {"target_type": target_type, "target_id": target_id, "token_id": token_id}
+    query = Search(actor.workspace_id, filters).select(AuditEntry, most=limit)
+    return Story(db.session.scalars(query), filters)

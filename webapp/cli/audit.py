@@ -5,7 +5,7 @@ from dataclasses import asdict
 import click
 from sqlalchemy import text
 
-from webapp.audit import chain
+from webapp.audit import verification
 from webapp.cli.edge import answer, application, as_json
 from webapp.core.db import db, is_sqlite
 
@@ -23,7 +23,7 @@ def verify(as_json: bool) -> int:
         if not is_sqlite():
             # All chains as of one moment, however many entries are written meanwhile.
             db.session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
-        reports = chain.verify_all()
+        reports, _ = verification.verify_all()
     if as_json:
         answer({"ok": all(report.ok for report in reports), "chains": [asdict(report) for report in reports]})
     broken = [report for report in reports if not report.ok]

@@ -55,6 +55,9 @@ class Blobs(Protocol):
     def exists(self, key: str) -> bool:
         """Whether the key holds bytes."""
 
+    def keys(self, prefix: str) -> list[str]:
+        """The keys below a folder, sorted; for the few places that must find what they did not write down elsewhere."""
+
 
 class FolderBlobs:
     """Blobs as files below one folder, readable by this user alone."""
@@ -97,6 +100,10 @@ class FolderBlobs:
     def exists(self, key: str) -> bool:
         """See `Blobs.exists`."""
         return self._place(key).is_file()
+
+    def keys(self, prefix: str) -> list[str]:
+        """See `Blobs.keys`."""
+        return sorted(file.relative_to(self.folder).as_posix() for file in self._place(prefix).rglob("*") if file.is_file())
 
     def sweep(self, older_than_s: float, now_s: float) -> int:
         """Delete what crashes left half-written more than so many seconds before `now_s` (Unix time); says how many files went."""

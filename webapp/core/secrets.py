@@ -52,6 +52,11 @@ def keyed_hash(purpose: str, text: str) -> str:
     return hmac.new(derived(purpose), text.encode(), hashlib.sha256).hexdigest()
 
 
+def keyed_hashes(purpose: str, text: str) -> list[str]:
+    """The same under every key that is listed, newest first, to check what an older key made."""
+    return [hmac.new(derived(purpose, index), text.encode(), hashlib.sha256).hexdigest() for index in range(len(_keys))]
+
+
 def sign(purpose: str, value: object) -> str:
     """A URL-safe signed text that carries `value` (JSON) and its time."""
     return _serializer(purpose, 0).dumps(value)
