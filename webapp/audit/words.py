@@ -12,6 +12,11 @@ DONE = {
 WHOLE = {
     "session.create": ("signed in", False),
     "session.end": ("signed out", False),
+    "session.confirm": ("confirmed who they are", False),
+    "second_factor.enable": ("turned on the second factor of", True),
+    "second_factor.disable": ("removed the second factor of", True),
+    "recovery_codes.replace": ("made new recovery codes for", True),
+    "recovery_codes.use": ("used a recovery code", False),
     "user.password": ("set a new password for", True),
     "user.reset": ("made a password link for", True),
     "member.create": ("added member", True),
