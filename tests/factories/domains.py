@@ -5,7 +5,8 @@ from itertools import count
 from typing import Any
 
 from webapp.core.db import db, utcnow
-from webapp.domains.models import DkimKey, Domain
+from webapp.domains import checks
+from webapp.domains.models import DkimKey, DnsCheck, Domain
 from webapp.mail import dkim
 
 _numbers = count(1)
@@ -34,3 +35,10 @@ def make_domain(person: Any, name: str | None = None, *, verified: bool = True, 
     if commit:
         db.session.commit()
     return domain
+
+
+def make_check(person: Any, domain_id: int) -> DnsCheck:
+    """A check of all records that is due now; `work_off` does it."""
+    check = checks.recheck(person.actor, domain_id)
+    db.session.commit()
+    return check

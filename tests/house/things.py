@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import select
 
 from tests.factories.automation import arrive, make_action, make_route, make_rule
+from tests.factories.domains import make_check
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.sending import deliveries, make_outgoing
 from webapp.accounts import invitations
@@ -15,6 +16,7 @@ from webapp.automation.models_runs import Run
 from webapp.catcher.models import CaughtRequest
 from webapp.catcher.service import open_catcher
 from webapp.core.db import Base, begin_writing, db
+from webapp.domains.models import DkimKey
 from webapp.tokens import service as tokens
 from webapp.tokens.models import ApiToken
 
@@ -31,6 +33,7 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
     route = make_route(person, mailbox, rules=[rule], actions=[action])
     message = arrive(mailbox, subject="Invoice 1", files={"a.txt": b"hello"}, html="<p>hello</p>")
     outgoing = make_outgoing(person, mailbox=mailbox)
+    check = make_check(person, mailbox.domain_id)
     work_off()
     data = person.api.post(f"/mailboxes/{mailbox.id}/data", json={"emails": ["ines@elsewhere.test"], "data": {"seen": "yes"}})
     assert data.status_code == 201, data.json
@@ -41,6 +44,7 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
     assert person.page.get(f"/catch/{catcher.key}").status_code == 200
     begin_writing()
     found = {
+        "check_id": check.id, "key_id": _first(DkimKey, person),
         "domain_id": mailbox.domain_id, "mailbox_id": mailbox.id, "rule_id": rule.id, "action_id": action.id, "route_id": route.id,
         "archive_id": message.id, "message_id": message.id, "delivery_id": deliveries(outgoing)[0].id, "data_id": data.json["data"]["id"],
         "log_id": _first(Run, person), "token_id": _first(ApiToken, person), "entry_id": _first(AuditEntry, person),

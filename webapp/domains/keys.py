@@ -176,6 +176,13 @@ def withdraw(actor: Actor, domain_id: int, key_id: int) -> DkimKey:
     return key
 
 
+def told(key: DkimKey) -> str:
+    """What became of a key that was given up."""
+    if key.state == "retiring":
+        return f"The key {key.selector} signs no more; its record may go once its overlap is over."
+    return f"The key {key.selector} is gone; its record may be removed."
+
+
 def retire_due(limit: int = 200) -> int:
     """End the keys whose overlap is over; returns how many. The caller commits."""
     now = utcnow()

@@ -13,6 +13,10 @@ from webapp.core.leases import Leased
 from webapp.domains.state_counts import CountedByStatus
 
 LIVING = text("deleted_at IS NULL")
+#: of an entry of a check's results, what goes over the wire
+SHOWN = (
+    "ok", "state", "type", "host", "expected", "found", "message", "hints", "fix", "required", "resolver", "answer", "ttl_s", "checked_at",
+)  # fmt: skip
 OPEN = text("status = 'pending'")
 #: states of a key: shown and waiting for its record · signs · published, though it signs no more · gone
 KEY_STATES = ("pending", "active", "retiring", "retired")
@@ -161,6 +165,15 @@ class DnsCheck(InWorkspace, Timestamps, Leased, Base):
     results: Mapped[list[Any]] = mapped_column(default=list)
     #: what kept it from ending well
     error: Mapped[str | None] = mapped_column(default=None)
+
+    @property
+    def by_name(self) -> dict[str, Any]:
+        """The results by the short names of their records: mx, spf, dkim…"""
+        found = {}
+        for entry in self.results:
+            kind, _, rest = entry["id"].partition("_")
+            found[kind if rest in ("primary", "record", "main") else entry["id"]] = {name: entry[name] for name in SHOWN}
+        return found
 
     @property
     def is_running(self) -> bool:

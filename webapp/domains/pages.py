@@ -15,7 +15,7 @@ from webapp.core.errors import Conflict, InUse, Invalid
 from webapp.core.htmx import is_fragment, redirect_to, render
 from webapp.core.paging import PageRequest
 from webapp.core.shapes import compile_dump
-from webapp.domains import schemas, service, why
+from webapp.domains import schemas, schemas_dns, service, why
 from webapp.domains.forms import DomainForm, DomainSettingsForm
 from webapp.domains.residents import residents
 
@@ -76,8 +76,8 @@ def show_page(domain_id: int) -> Any:
     actor = current_actor()
     domain = service.get_domain(actor, domain_id)
     return render(
-        "domains/show.html", "domains/_state.html", domain=domain, why=why.explain(domain), records=schemas.requirements(domain)["records"],
-        boxes=residents().some(actor, domain.id, NAMED), story=audit.story_of(actor, "domain", domain.id),
+        "domains/show.html", "domains/_state.html", domain=domain, why=why.explain(domain),
+        records=schemas_dns.requirements(domain)["records"], boxes=residents().some(actor, domain.id, NAMED), story=audit.story_of(actor, "domain", domain.id),
         answer=orjson.loads(envelope.json_bytes({"success": True, "data": _dump(domain)})),
     )  # fmt: skip
 
@@ -90,7 +90,7 @@ def verify(domain_id: int) -> Any:
     if not is_fragment():
         found = domain.last_check is not None and domain.last_check["status"] == "ok"
         return redirect_to(url_for(".show_page", domain_id=domain.id), toast=schemas.outcome(domain), tone="ok" if found else "warn")
-    records = schemas.requirements(domain)["records"]
+    records = schemas_dns.requirements(domain)["records"]
     return render("domains/show.html", "domains/_state.html", domain=domain, why=why.explain(domain), records=records)
 
 

@@ -4,12 +4,16 @@ from typing import Any
 
 from marshmallow import fields, validate
 
-from webapp.core.shapes import Choice, Line, Shape, Shown
-from webapp.domains import service
+from webapp.core.rest import Meta
+from webapp.core.shapes import Choice, Id, Line, Long, Shape, Shown
+from webapp.domains import bulk, service
 from webapp.domains.models import Domain
 from webapp.domains.verification import LABEL, PREFIX, advice
 
 LONGEST_NOTE = 120
+HOSTING = ("trekmail", "external")
+SIGNATURE_MODES, SIGNATURE_POSITIONS = ("off", "default", "enforced"), ("before_reply", "after_reply")
+DNS_STATES = ("not_checked", "right", "missing", "different", "unknown")
 TEXT = {"type": "string"}
 
 
@@ -21,7 +25,70 @@ class CatchAllIn(Shape):
 class DomainCreate(Shape):
     name = Line(255, 1, required=True, metadata={"description": "as in example.com; letters of any script"})
     note = Line(LONGEST_NOTE, allow_none=True)
-    mail_hosting = Choice("trekmail", load_only=True, metadata={"description": "mail for the domain is kept here"})
+    mail_hosting = Choice(*HOSTING, load_default="trekmail", load_only=True, metadata={"description": "trekmail: mail is kept here"})
+
+
+class BulkAddIn(Shape):
+    domains = fields.List(Line(255, 1), required=True, validate=validate.Length(1, bulk.MOST))
+
+
+class NoteIn(Shape):
+    note = Line(LONGEST_NOTE, required=True, allow_none=True)
+
+
+class MailHostingIn(Shape):
+    mail_hosting = Choice(*HOSTING, required=True, load_only=True)
+    confirm_mailboxes_stop_receiving = fields.Boolean(load_default=False)
+
+
+class SignatureIn(Shape):
+    signature_mode = Choice(*SIGNATURE_MODES, required=True)
+    signature_position = Choice(*SIGNATURE_POSITIONS)
+    signature_html = Long(65_535, allow_none=True)
+
+
+class SignatureSchema(Shape):
+    mode = Choice(*SIGNATURE_MODES, required=True)
+    position = Choice(*SIGNATURE_POSITIONS, required=True)
+    html = fields.String(required=True)
+
+
+class MatchingIn(Shape):
+    primary_domain_id = Id(required=True)
+
+
+class MatchingSchema(Shape):
+    configured = fields.Boolean(required=True)
+    status = Choice("not_configured", "delivering", "paused", required=True)
+    delivering = fields.Boolean(required=True)
+    primary_domain_id = fields.Integer(required=True, allow_none=True, metadata={"description": "null too when the token does not see it"})
+    primary_domain = fields.String(required=True, allow_none=True)
+
+
+class BulkRow(Shape):
+    domain = fields.String(required=True)
+    status = fields.String(required=True, metadata={"description": "the status of the new domain, or error"})
+    id = fields.Integer()
+    reason = fields.String()
+    error = fields.String()
+
+
+class BulkAdded(Shape):
+    created = fields.Integer(required=True)
+    total = fields.Integer(required=True)
+    results = fields.List(fields.Nested(BulkRow), required=True)
+
+
+class BulkAddAnswer(BulkAdded):
+    """The whole answer, as it looks with a status other than 200."""
+
+    success = fields.Boolean(required=True)
+    data = fields.Nested(BulkAdded, required=True)
+    meta = fields.Nested(Meta, required=True)
+    _idempotency_replay_warning = fields.String()
+
+
+BULK_REFUSED = {"anyOf": [{"$ref": "#/components/schemas/BulkAddAnswer"}, {"$ref": "#/components/schemas/Error"}]}
 
 
 class DomainPatch(Shape):
@@ -48,6 +115,7 @@ class ForceQuery(Shape):
 class DomainQuery(Shape):
     status = Choice("pending_dns", "active", "suspended")
     verified = fields.Boolean()
+    dns = Choice(*DNS_STATES, "problems", metadata={"description": "what was found in the DNS; problems: missing or different"})
     search = Line(255, metadata={"description": "part of the name or note"})
 
 
@@ -81,14 +149,16 @@ class DomainSchema(Shape):
     last_check = fields.Nested(LastCheck, required=True, allow_none=True)
     verification_token = fields.String(attribute="verify_token", required=True, dump_only=True)
     verification_record = Shown(VerificationRecord, "proof", required=True)
-    mail_hosting = fields.Function(lambda domain: "trekmail", metadata=TEXT)
+    mail_hosting = Choice(*HOSTING, required=True)
     dkim_selector = fields.String(required=True)
     dkim_public_key = fields.String(attribute="dkim_public", required=True, dump_only=True)
-    dkim_status = fields.Function(lambda domain: "not_checked", metadata=TEXT)
-    dns_status = fields.Function(lambda domain: dns_status(domain), metadata={**TEXT, "enum": ["not_checked", "missing", "verified"]})
+    dkim_status = Choice(*DNS_STATES, required=True)
+    dns_status = Choice(*DNS_STATES, required=True, metadata={"description": "of all records that the domain must have"})
+    dns_checked_at = fields.DateTime(required=True, allow_none=True)
+    next_check_at = fields.DateTime(required=True, allow_none=True)
     spf_hint = fields.Function(lambda domain: hint(domain, "spf_record"), metadata=TEXT)
     dmarc_hint = fields.Function(lambda domain: hint(domain, "dmarc_main"), metadata=TEXT)
-    mx_hint = fields.Function(lambda domain: hint(domain, "mx_primary"), metadata=TEXT)
+    mx_hint = fields.Function(lambda domain: hint(domain, "mx_primary"), metadata={"type": ["string", "null"]})
     catch_all = Shown(CatchAll, "catching", required=True)
     note = fields.String(required=True, allow_none=True)
     mailboxes_count = fields.Integer(attribute="mailbox_count", required=True, dump_only=True)
@@ -109,28 +179,6 @@ class DomainVerified(DomainSchema):
     message = fields.Function(lambda domain: outcome(domain), metadata=TEXT)
 
 
-class DnsRecord(Shape):
-    id = fields.String(required=True)
-    type = Choice("TXT", "MX", "CNAME", required=True)
-    host = fields.String(required=True)
-    value = fields.String(required=True)
-    priority = fields.Integer(required=True, allow_none=True)
-    purpose = fields.String(required=True)
-    required = fields.Boolean(required=True)
-    status = fields.String(required=True, validate=validate.OneOf(["not_checked", "found", "missing"]))
-
-
-class DnsRequirements(Shape):
-    records = fields.List(fields.Nested(DnsRecord), required=True)
-
-
-def dns_status(domain: Domain) -> str:
-    """Of the TXT record that proves the domain, the only one looked up so far."""
-    if domain.is_verified and not domain.verified_by_hand:
-        return "verified"
-    return "missing" if domain.last_check and domain.last_check["status"] in ("nxdomain", "no_answer") else "not_checked"
-
-
 def hint(domain: Domain, record_id: str) -> str | None:
     return next((record.value for record in service.records(domain) if record.id == record_id), None)
 
@@ -144,16 +192,3 @@ def outcome(domain: Domain) -> str:
     if domain.is_verified and check["status"] != "ok":
         return f"{domain.name} stays verified, though this time the record was not seen: {check['sentence']}"
     return str(check["sentence"]) if domain.is_verified else f"{check['sentence']} {advice(domain)}"
-
-
-def requirements(domain: Domain) -> dict[str, Any]:
-    """The records to publish, each with what is known about it."""
-    proof = {"verified": "found", "missing": "missing"}.get(dns_status(domain), "not_checked")
-    shown = []
-    for record in service.records(domain):
-        status = proof if record.id == "verification" else "not_checked"
-        shown.append({
-            "id": record.id, "type": record.type, "host": record.host, "value": record.value, "priority": record.priority,
-            "purpose": record.purpose, "required": record.required, "status": status,
-        })  # fmt: skip
-    return {"records": shown}

@@ -3,6 +3,8 @@
 import secrets
 from typing import Any
 
+from sqlalchemy.orm import selectinload
+
 from webapp.audit import service as audit
 from webapp.core import counters, live, trash
 from webapp.core.actor import Actor
@@ -10,7 +12,7 @@ from webapp.core.config import settings
 from webapp.core.db import db, utcnow
 from webapp.core.errors import Conflict, Forbidden, InUse, Invalid, invalid
 from webapp.core.paging import Page, PageRequest, paginate
-from webapp.domains import checks, keys, state_counts
+from webapp.domains import arrangements, checks, keys, state_counts
 from webapp.domains.keys import signing_keys
 from webapp.domains.models import Domain
 from webapp.domains.residents import residents
@@ -18,7 +20,7 @@ from webapp.domains.rows import find_domain, get_seen, seen, snapshot, target
 from webapp.domains.taken import unless_taken
 from webapp.domains.verification import verify_domain
 from webapp.mail import dns_records
-from webapp.mail.address import BadAddress, is_valid_domain, normalise
+from webapp.mail.address import BadAddress, is_valid_domain
 
 __all__ = [
     "bring_back", "check_name", "create_domain", "delete_domain", "find_domain", "get_domain", "get_for_dns", "get_seen",
@@ -26,6 +28,8 @@ __all__ = [
     "target", "update_domain", "verify_domain",
 ]  # fmt: skip
 
+#: states of the DNS that somebody should do something about
+PROBLEMS = ("missing", "different")
 #: how many mailboxes a refusal names
 NAMED = 20
 SORTABLE = {
@@ -42,8 +46,8 @@ def check_name(text: str, field: str = "name") -> str:
         raise invalid(field, f"{error} Write it as in example.com.") from None
 
 
-def create_domain(actor: Actor, *, name: str, note: str | None = None) -> Domain:
-    """Add a domain, waiting for its proof, with a fresh DKIM key.
+def create_domain(actor: Actor, *, name: str, note: str | None = None, mail_hosting: str = "trekmail") -> Domain:
+    """Add a domain, waiting for its proof, with a fresh DKIM key; its first DNS check begins at once.
 
     raises  Invalid about name (malformed, or somebody has it: reason `domain_already_connected`), Forbidden for a limited token
     """
@@ -54,7 +58,9 @@ def create_domain(actor: Actor, *, name: str, note: str | None = None) -> Domain
     holder = find_domain(clean)
     if holder is not None:
         raise _taken(clean, holder.workspace_id == actor.workspace_id)
-    domain = Domain(workspace_id=actor.workspace_id, name=clean, note=note or None, verify_token=secrets.token_hex(16))
+    domain = Domain(
+        workspace_id=actor.workspace_id, name=clean, note=note or None, verify_token=secrets.token_hex(16), mail_hosting=mail_hosting
+    )
     domain.keys.append(keys.first_key(domain))
     with unless_taken("name", f"{clean} was added by somebody else at this moment."):
         db.session.add(domain)
@@ -71,7 +77,7 @@ def _taken(name: str, here: bool) -> Invalid:
 
 
 def list_domains(actor: Actor, asked: PageRequest, filters: dict[str, Any] | None = None) -> Page[Domain]:
-    """Domains, newest first. filters: status, verified (bool), search (part of name or note)"""
+    """Domains, newest first. filters: status, verified (bool), dns (a state, or problems), search (part of name or note)"""
     return list_with_states(actor, asked, filters)[0]
 
 
@@ -79,11 +85,13 @@ def list_with_states(actor: Actor, asked: PageRequest, filters: dict[str, Any] |
     """`list_domains`, and how many living domains the whole workspace has in all and in each state; two queries for both."""
     actor.require("domains:read")
     given = {name: value for name, value in (filters or {}).items() if value not in (None, "")}
-    query = seen(actor)
+    query = seen(actor).options(selectinload(Domain.keys))
     if status := given.get("status"):
         query = query.where(Domain.status == status)
     if (verified := given.get("verified")) is not None:
         query = query.where(Domain.verified_at.is_not(None) if verified else Domain.verified_at.is_(None))
+    if (dns := given.get("dns")) is not None:
+        query = query.where(Domain.dns_status.in_(PROBLEMS if dns == "problems" else [dns]))
     if search := given.get("search"):
         query = query.where(Domain.name.icontains(search, autoescape=True) | Domain.note.icontains(search, autoescape=True))
     names = {"all": "domains", **{state: state_counts.name(Domain, state) for state in ("active", "pending_dns")}}
@@ -120,28 +128,12 @@ def update_domain(actor: Actor, domain_id: int, changes: dict[str, Any]) -> Doma
     if "note" in changes:
         domain.note = changes["note"] or None
     if "catch_all" in changes:
-        _set_catch_all(domain, **(changes["catch_all"] or {"enabled": False}))
+        arrangements.set_catch_all(domain, **(changes["catch_all"] or {"enabled": False}))
     db.session.flush()
     if snapshot(domain) != before:
         audit.record(actor, "domain.update", target(domain), before=before, after=snapshot(domain))
         live.notify(actor.workspace_id, "domains-changed")
     return domain
-
-
-def _set_catch_all(domain: Domain, enabled: bool, destination: str | None = None) -> None:
-    if not enabled:
-        domain.catch_all_enabled, domain.catch_all_destination = False, None
-        return
-    field = "catch_all.destination"
-    if not destination:
-        raise invalid(field, "Name the mailbox that gets the mail for addresses which do not exist.")
-    try:
-        address = normalise(destination.strip())
-    except BadAddress as error:
-        raise invalid(field, str(error)) from None
-    if not residents().takes_mail(domain.workspace_id, address):
-        raise invalid(field, f"{address} is no mailbox of this workspace. Create it first, or name another.")
-    domain.catch_all_enabled, domain.catch_all_destination = True, address
 
 
 def delete_domain(actor: Actor, domain_id: int, force: bool = False) -> Domain:

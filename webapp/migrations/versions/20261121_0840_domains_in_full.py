@@ -1,5 +1,7 @@
 """Changes of: domains in full. DKIM keys leave the domain's columns for a table of their own; DNS checks get rows."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -10,7 +12,7 @@ down_revision = "20261121_0830"
 branch_labels = None
 depends_on = None
 
-COLUMNS: tuple[tuple[str, sa.types.TypeEngine[object] | type, str | None], ...] = (
+COLUMNS: tuple[tuple[str, Any, str | None], ...] = (
     ("dns_status", sa.String(), "not_checked"),
     ("dkim_status", sa.String(), "not_checked"),
     ("dns_checked_at", UTCDateTime(), None),
@@ -105,8 +107,8 @@ def downgrade() -> None:
     for name in ("dkim_selector", "dkim_private", "dkim_public"):
         kind: sa.types.TypeEngine[str] = sa.String() if name == "dkim_selector" else sa.Text()
         op.add_column("domains", sa.Column(name, kind, nullable=False, server_default=""))
-        newest = f"SELECT {name.removeprefix('dkim_')} FROM dkim_keys WHERE domain_id = domains.id AND algorithm = 'rsa'"
-        op.execute(f"UPDATE domains SET {name} = COALESCE(({newest} AND state = 'active' LIMIT 1), '')")
+        newest = f"SELECT {name.removeprefix('dkim_')} FROM dkim_keys WHERE domain_id = domains.id AND algorithm = 'rsa'"  # noqa: S608  # constants
+        op.execute(f"UPDATE domains SET {name} = COALESCE(({newest} AND state = 'active' LIMIT 1), '')")  # noqa: S608  # constants
     op.drop_table("dns_checks")
     op.drop_table("dkim_keys")
     op.drop_index(op.f("ix_domains_primary_domain_id"), "domains")

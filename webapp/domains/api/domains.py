@@ -2,16 +2,13 @@
 
 from typing import Any
 
-from flask import Flask
 from flask.views import MethodView
 
-from webapp.core import openapi
 from webapp.core.access import current_actor
 from webapp.core.paging import PageRequest
-from webapp.core.rest import Blueprint, Deleted
-from webapp.domains import schemas, service, why
-
-blp = Blueprint("api_domains", __name__, url_prefix="/api/v1", description="The names under which a workspace has mailboxes")
+from webapp.core.rest import Deleted
+from webapp.domains import bulk, schemas, service, why
+from webapp.domains.api.blueprint import blp
 
 
 @blp.route("/domains")
@@ -26,8 +23,21 @@ class Domains(MethodView):
     @blp.arguments(schemas.DomainCreate)
     @blp.response(201, schemas.DomainSchema)
     def post(self, new: dict[str, Any]) -> Any:
-        """Add a domain; the answer holds the TXT record that proves it."""
-        return service.create_domain(current_actor(), name=new["name"], note=new.get("note"))
+        """Add a domain; the answer holds the TXT record that proves it, and its first DNS check begins."""
+        return service.create_domain(current_actor(), **new)
+
+
+@blp.route("/domains:bulk-add")
+class BulkAdd(MethodView):
+    @blp.needs("domains:create", key_required=True)
+    @blp.arguments(schemas.BulkAddIn)
+    @blp.alt_response(207, schema=schemas.BulkAddAnswer, description="Some were added, some refused")
+    @blp.alt_response(422, schema=schemas.BULK_REFUSED, description="None was added, or the request was refused by validation")
+    @blp.response(200, schemas.BulkAdded, top=("created", "total", "results"))
+    def post(self, asked: dict[str, Any]) -> Any:
+        """Add up to 20 domains, each by itself: 200 when all were added, 207 when some, 422 when none."""
+        added = bulk.add_domains(current_actor(), asked["domains"])
+        return added, 200 if added["created"] == added["total"] else 207 if added["created"] else 422
 
 
 @blp.route("/domains/<int:domain_id>")
@@ -69,16 +79,3 @@ class Verification(MethodView):
     def post(self, asked: dict[str, Any], domain_id: int) -> Any:
         """Look the TXT record up now; or, as an owner, vouch for the domain."""
         return service.verify_domain(current_actor(), domain_id, by_hand=asked["by_hand"])
-
-
-@blp.route("/domains/<int:domain_id>/dns-requirements")
-class Requirements(MethodView):
-    @blp.needs("domains:dns:read")
-    @blp.response(200, schemas.DnsRequirements)
-    def get(self, domain_id: int) -> Any:
-        """Show the DNS records that the domain needs."""
-        return schemas.requirements(service.get_for_dns(current_actor(), domain_id))
-
-
-def init_app(app: Flask) -> None:
-    openapi.register(blp)
