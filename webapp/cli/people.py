@@ -1,10 +1,10 @@
-"""`user create` and `user reset`."""
+"""`user create`, `user reset`, `user suspend` and `user resume`."""
 
 import sys
 
 import click
 
-from webapp.accounts import links
+from webapp.accounts import by_hand, links
 from webapp.cli.edge import answer, application, as_json
 from webapp.core.scopes import ROLES
 
@@ -36,13 +36,40 @@ def create(email: str, password_stdin: bool, workspace: str | None, role: str, a
 @click.argument("email")
 @as_json
 def reset(email: str, as_json: bool) -> None:
-    """Print a link with which EMAIL sets a new password. It works once, for an hour; the audit log tells of it."""
+    """Print a link with which EMAIL sets a new password. It works once, for an hour; the audit log of their workspaces tells of it."""
     with application() as app:
         link = links.reset_link(email, app.config["SETTINGS"].public_url)
     if as_json:
         answer({"email": email, "url": link})
     else:
         click.echo(link)
+
+
+@user.command("suspend")
+@click.argument("email")
+@as_json
+def suspend(email: str, as_json: bool) -> None:
+    """Close every workspace to EMAIL: no sign-in, no token. Not for the last owner of a workspace."""
+    with application():
+        person = by_hand.suspend_user(email)
+        _tell(person.email, person.status, as_json)
+
+
+@user.command("resume")
+@click.argument("email")
+@as_json
+def resume(email: str, as_json: bool) -> None:
+    """Let EMAIL sign in again."""
+    with application():
+        person = by_hand.resume_user(email)
+        _tell(person.email, person.status, as_json)
+
+
+def _tell(email: str, status: str, as_json: bool) -> None:
+    if as_json:
+        answer({"email": email, "status": status})
+    else:
+        click.echo(f"{email} is {status}.")
 
 
 def _read_password(from_stdin: bool) -> str:

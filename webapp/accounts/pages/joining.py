@@ -24,7 +24,7 @@ def join() -> Any:
     invitation = invitations.find(key)
     if invitation is None:
         return _no_invitation(key)
-    if current_user.is_authenticated and current_user.user.email == invitation.email:
+    if current_user.is_authenticated:
         return _join_signed_in(key, invitation)
     form = forms.JoinForm()
     if form.validate_on_submit():
@@ -45,7 +45,7 @@ def _page(key: str, invitation: Invitation, form: forms.JoinForm | None) -> Any:
     return render(
         "accounts/join.html", status=422 if form is not None and form.errors else 200, form=form, invitation=invitation,
         place=invitations.workspace_of(invitation), inviter=inviter, meanings=forms.ROLES, sign_in_url=_sign_in(key),
-        somebody=current_user.user.email if current_user.is_authenticated else None,
+        somebody=current_user.user.email if current_user.is_authenticated and current_user.user.email != invitation.email else None,
     )  # fmt: skip
 
 
@@ -54,7 +54,7 @@ def _sign_in(key: str) -> str:
 
 
 def _join_signed_in(key: str, invitation: Invitation) -> Any:
-    if request.method == "GET":
+    if request.method == "GET" or current_user.user.email != invitation.email:
         return _page(key, invitation, None)
     member = invitations.accept(key, current_user.user, client_ip(request), g.request_id)
     sessions.switch_workspace(current_user.value, member.workspace_id)
