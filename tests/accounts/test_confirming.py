@@ -79,7 +79,11 @@ def test_a_post_waits_with_everything_typed_and_happens_as_soon_as_the_password_
     assert waiting.status_code == 200 and "What you entered is kept" in text and names_of_tokens(left_open) == []
     fields = carried(text)
     assert sorted(fields) == sorted(
-        [("name", NEW_TOKEN["name"]), ("kind", "ops"), ("scopes", "domains:read"), ("scopes", "mailboxes:read"), ("preset", "own"), ("expires", "")]
+        [
+            *[(name, value) for name, value in NEW_TOKEN.items() if isinstance(value, str)],
+            ("scopes", "domains:read"),
+            ("scopes", "mailboxes:read"),
+        ]
     )
     done = left_open.page.post("/tokens/new", {**as_form(fields), "_confirm_user": "x", "_confirm_password": PASSWORD})
     assert done.status_code in (200, 201), done.get_data(as_text=True)[:2000]

@@ -147,9 +147,10 @@ def second_factor_rule_page() -> Any:
     actor = current_actor()
     form = forms_security.RuleForm(data={"required": second_factor_rule.find(actor)})
     if form.validate_on_submit():
+        required = bool(request.form.get("required"))
         try:
-            second_factor_rule.set_rule(actor, bool(form.required.data))
-            text = "Every member now needs a second factor" if form.required.data else "A second factor is each member's own choice"
+            second_factor_rule.set_rule(actor, required)
+            text = "Every member now needs a second factor" if required else "A second factor is each member's own choice"
             return redirect_to(url_for(".members"), toast=text)
         except InvalidState as refused:
             db.session.rollback()
