@@ -29,7 +29,7 @@ def test_a_token_is_made_and_shown_once_with_snippets_that_hold_it_and_the_real_
     page = made.get_data(as_text=True)
     assert made.status_code == 201 and made.headers["Cache-Control"] == "no-store"
     value = value_of(page)
-    assert form.check(value) == ("ops", True) and page.count(value) == 5, "once to copy, once in each of four snippets"
+    assert form.check(value) == ("ops", True) and page.count(value) == 8, "once to copy, once in each of five programs, twice for SMTP"
     assert "curl http://localhost/api/v1/tokens/current" in page and "2587" in page and "127.0.0.1" in page
     token = newest()
     assert (token.name, token.scopes) == ("Web shop", ["domains:read", "messages:send"])

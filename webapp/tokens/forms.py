@@ -1,5 +1,7 @@
 """The form that makes a token: scopes by family, presets, life by kind."""
 
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from flask_wtf import FlaskForm
@@ -8,6 +10,7 @@ from wtforms.fields.choices import SelectChoice
 from wtforms.validators import DataRequired, Length
 
 from webapp.core.actor import Actor
+from webapp.core.db import utcnow
 from webapp.core.scopes import PRESETS, ROLES, SCOPES, families
 from webapp.tokens.bounds import MESSAGE_SCOPES
 from webapp.tokens.reach import reach
@@ -23,6 +26,9 @@ LIVES = (
 )  # fmt: skip
 PRESET_NOTES = {"send": "Mail, by API or SMTP", "read": "Nothing can change", "full": "All that you may do", "own": "Pick scopes below"}
 EVERYTHING = "Everything"
+REACH = ("domain_ids", "mailbox_ids")
+#: as many names as `reach` hands out at once
+MOST_OFFERED = 200
 
 
 class TokenForm(FlaskForm):
@@ -42,6 +48,8 @@ class TokenForm(FlaskForm):
     preset = RadioField("Preset", default="send")
     scopes = SelectMultipleField("Scopes", validate_choice=False, description="Scopes that are picked count; without any, the preset does.")
     picked = HiddenField(default="")
+    domain_ids = SelectMultipleField("Only these domains", validate_choice=False)
+    mailbox_ids = SelectMultipleField("Only these mailboxes", validate_choice=False)
     allowed_ips = TextAreaField(
         "Allowed addresses", render_kw={"rows": "3"}, description="One address or network per line. Empty allows all."
     )
@@ -54,6 +62,7 @@ class TokenForm(FlaskForm):
         self.mailbox_id.choices = [SelectChoice("", "None"), *[SelectChoice(str(number), name) for number, name in mailboxes]]
         if not mailboxes:
             del self.mailbox_id
+        offer_reach(self, actor)
         presets = [(name, label) for name, (label, _) in PRESETS.items()]
         order = {name: number for number, name in enumerate(("send", "read", "full", "own"))}
         presets = sorted([*presets, ("own", "Own choice")], key=lambda pair: order[pair[0]])
@@ -61,6 +70,18 @@ class TokenForm(FlaskForm):
         self.scopes.choices = scope_choices(actor)
         if not actor.has_role("admin"):
             self.scopes.description = f"{self.scopes.description} Greyed ones need the role admin; yours is {actor.role}."
+
+    def begin_with(self, given: Mapping[str, str]) -> None:
+        """What a link to this form says already: kind and mailbox."""
+        if given.get("kind") in KINDS:
+            self.kind.data = given["kind"]
+        if "mailbox_id" in self and given.get("mailbox_id", "").isdigit():
+            self.mailbox_id.data = given["mailbox_id"]
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the part with limits is to be shown open."""
+        return any(self[field].data or self[field].errors for field in REACH if field in self)
 
     def wanted_scopes(self) -> list[str]:
         """The scopes that were asked for: the picked ones, else those of the preset. Empty when neither says anything."""
@@ -74,9 +95,41 @@ class TokenForm(FlaskForm):
         return {
             "name": self.name.data or "", "kind": self.kind.data, "scopes": self.wanted_scopes(),
             "expires_in": int(self.expires.data) if self.expires.data else None,
-            "allowed_ips": [line.strip() for line in (self.allowed_ips.data or "").splitlines() if line.strip()],
+            "allowed_ips": lines(self.allowed_ips.data),
+            **({} if self.kind.data == "message" else {field: picked_ids(self, field) for field in REACH}),
             "mailbox_id": int(mailbox) if mailbox.isdigit() and self.kind.data == "message" else None,
         }  # fmt: skip
+
+
+def offer_reach(form: Any, actor: Actor, domain_ids: list[int] | None = None, mailbox_ids: list[int] | None = None) -> None:
+    """Domains and mailboxes to tick; a field without any to offer is left out.
+
+    domain_ids, mailbox_ids  those that a token is limited to already: no other is offered then
+    """
+    known = {"domain_ids": (reach.domains, domain_ids, "domains:read"), "mailbox_ids": (reach.mailboxes, mailbox_ids, "mailboxes:read")}
+    for field, (names, ids, scope) in known.items():
+        found = names(actor, ids) if actor.may(scope) else []
+        if not found:
+            del form[field]
+            continue
+        form[field].choices = [SelectChoice(str(number), name) for number, name in found]
+        many = f" The first {MOST_OFFERED} are shown; the API takes any." if len(found) >= MOST_OFFERED else ""
+        form[field].description = ("None ticked: no limit." if ids is None else "Cleared ones are lost for good.") + many
+
+
+def picked_ids(form: Any, field: str) -> list[int] | None:
+    """The ticked ids; None for no limit."""
+    chosen = [int(text) for text in form[field].data or [] if text.isdigit()] if field in form else []
+    return chosen or None
+
+
+def lines(text: str | None) -> list[str]:
+    """The lines of a text field without empty ones."""
+    return [line.strip() for line in (text or "").splitlines() if line.strip()]
+
+
+def ends_at(seconds: str) -> datetime:
+    return utcnow() + timedelta(seconds=int(seconds))
 
 
 def scope_choices(actor: Actor) -> list[SelectChoice]:

@@ -46,3 +46,14 @@ def named(actor: Actor, token: ApiToken) -> list[tuple[str, str]]:
             known = dict(names(actor, list(ids)))
             found.append((label, ", ".join(known.get(number, f"no. {number}") for number in ids)))
     return found
+
+
+def sender(actor: Actor, token: ApiToken) -> str | None:
+    """A mailbox as which the token may send, for programs that show how; None where there is none yet."""
+    if token.mailbox_id is not None or token.mailbox_ids is not None:
+        return next((name for _, name in reach.mailboxes(actor, [token.mailbox_id] if token.mailbox_id else token.mailbox_ids)), None)
+    found = reach.mailboxes(actor, None)
+    if token.domain_ids is not None:
+        domains = {name for _, name in reach.domains(actor, token.domain_ids)}
+        found = [(number, name) for number, name in found if name.rsplit("@", 1)[1] in domains]
+    return next((name for _, name in found), None)
