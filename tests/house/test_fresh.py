@@ -14,17 +14,24 @@ from webapp.accounts.models import LoginSession
 from webapp.core.db import db, utcnow
 
 FRESH = {
-    "accounts.recovery_codes", "accounts.remove_second_factor", "accounts.second_factor", "accounts.second_factor_rule_page",
+    "accounts.change_member", "accounts.delete_workspace", "accounts.invite", "accounts.leave_workspace", "accounts.new_member",
+    "accounts.recovery_codes", "accounts.remove_member", "accounts.remove_second_factor", "accounts.resend_invitation",
+    "accounts.resume_member", "accounts.revoke_invitation", "accounts.second_factor", "accounts.second_factor_rule_page",
+    "accounts.suspend_member",
     "mailboxes.password",
-    "tokens.new_page",
+    "tokens.new_page", "tokens.rotate",
 }  # fmt: skip
 #: sounds like access, asks for nothing: why
 EXEMPT = {
     "accounts.change_password": "asks for the current password itself",
     "accounts.confirm": "is the question",
     "accounts.members": "lists names",
+    "tokens.edit": "renames, or takes access away",
     "tokens.first_call": "shows whether a call came",
     "tokens.list_page": "shows names and the last four characters",
+    "tokens.log_page": "shows calls, no values",
+    "tokens.narrow": "takes access away",
+    "tokens.of_mailbox": "shows names and the last four characters",
     "tokens.revoke": "takes access away, which has to go fast",
     "tokens.scopes_part": "a part of the form, without values",
     "tokens.show_page": "shows no value",
