@@ -7,6 +7,7 @@ from sqlalchemy import select
 from webapp.core.actor import Actor
 from webapp.core.paging import Page, PageRequest, keyset
 from webapp.tokens import service
+from webapp.tokens.calls import microseconds
 from webapp.tokens.models import TokenCall
 
 
@@ -23,7 +24,7 @@ def list_calls(actor: Actor, token_id: int, asked: PageRequest, filters: dict[st
     if method := filters.get("method"):
         query = query.where(TokenCall.method == method)
     if filters.get("after") is not None:
-        query = query.where(TokenCall.at >= filters["after"])
+        query = query.where(TokenCall.at_us >= microseconds(filters["after"]))
     if filters.get("before") is not None:
-        query = query.where(TokenCall.at < filters["before"])
-    return keyset(query, asked, keys=[TokenCall.id])
+        query = query.where(TokenCall.at_us < microseconds(filters["before"]))
+    return keyset(query, asked, keys=[TokenCall.at_us, TokenCall.id])

@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from flask import Flask, current_app
@@ -40,7 +40,7 @@ class Call:
     """One line. `scopes` are those that it made use of."""
 
     token_id: int
-    at: datetime
+    at_us: int
     method: str
     path: str
     status: int
@@ -140,8 +140,6 @@ def flush(app: Flask) -> int:
 
 def _write(taken: Waiting) -> None:
     if taken.calls:
-        # Times are made in different threads; ids are to tell the order.
-        taken.calls.sort(key=lambda call: call.at)
         names = Call.__slots__
         db.session.execute(insert(TokenCall), [{name: _plain(getattr(call, name)) for name in names} for call in taken.calls])
     for token_id, (at, ip, client) in sorted(taken.last_uses.items()):
@@ -180,15 +178,20 @@ def forget_old() -> int:
     """Remove lines older than 30 days, the oldest first, until none is left; returns how many went. Commits batch by batch."""
     gone = 0
     while True:
-        oldest = list(db.session.execute(select(TokenCall.id, TokenCall.at).order_by(TokenCall.id).limit(PURGED_AT_ONCE)))
-        cutoff = utcnow() - KEPT
-        ids = [row.id for row in oldest if row.at < cutoff]
+        oldest = list(db.session.execute(select(TokenCall.id, TokenCall.at_us).order_by(TokenCall.id).limit(PURGED_AT_ONCE)))
+        cutoff = microseconds(utcnow() - KEPT)
+        ids = [row.id for row in oldest if row.at_us < cutoff]
         if not ids:
             db.session.rollback()
             return gone
         db.session.execute(delete(TokenCall).where(TokenCall.id.in_(ids)), execution_options={"synchronize_session": False})
         db.session.commit()
         gone += len(ids)
+
+
+def microseconds(moment: datetime) -> int:
+    """Of the epoch; as lines keep their time."""
+    return (moment - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
 
 
 def count_waiting() -> int:

@@ -1,6 +1,6 @@
 """API tokens: one table for all kinds; only a hash of the value is kept. Beside them what each token did and which scopes it used."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from sqlalchemy import ForeignKey, Index
@@ -54,10 +54,11 @@ class TokenCall(Base):
     """One line of a token's own log, kept for 30 days. No foreign key: lines are written in batches, some after their token is gone."""
 
     __tablename__ = "token_calls"
-    __table_args__ = (Index("ix_token_calls_token_id_id", "token_id", "id"),)
+    __table_args__ = (Index("ix_token_calls_token_id_at_us_id", "token_id", "at_us", "id"),)
     id: Mapped[int] = mapped_column(primary_key=True)
     token_id: Mapped[int]
-    at: Mapped[datetime]
+    #: when it was answered, in microseconds of the epoch: processes write their lines in turns, so ids do not tell the order
+    at_us: Mapped[int]
     #: of HTTP, or SMTP
     method: Mapped[str]
     #: the address as the route table has it, with ids filled in and every other part left out
@@ -74,6 +75,10 @@ class TokenCall(Base):
     scopes: Mapped[list[Any]]
     #: how many equal refusals within a second this line stands for
     times: Mapped[int] = mapped_column(default=1)
+
+    @property
+    def at(self) -> datetime:
+        return datetime.fromtimestamp(0, UTC) + timedelta(microseconds=self.at_us)
 
 
 class TokenScopeUse(Base):

@@ -18,7 +18,7 @@ def upgrade() -> None:
         "token_calls",
         sa.Column("id", BigInt, nullable=False),
         sa.Column("token_id", BigInt, nullable=False),
-        sa.Column("at", UTCDateTime(), nullable=False),
+        sa.Column("at_us", BigInt, nullable=False),
         sa.Column("method", sa.String(), nullable=False),
         sa.Column("path", sa.String(), nullable=False),
         sa.Column("status", BigInt, nullable=False),
@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_token_calls")),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_token_calls_token_id_id", "token_calls", ["token_id", "id"], unique=False)
+    op.create_index("ix_token_calls_token_id_at_us_id", "token_calls", ["token_id", "at_us", "id"], unique=False)
     op.create_table(
         "token_scope_uses",
         sa.Column("token_id", BigInt, autoincrement=False, nullable=False),
@@ -47,7 +47,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("token_scope_uses")
-    op.drop_index("ix_token_calls_token_id_id", table_name="token_calls")
+    op.drop_index("ix_token_calls_token_id_at_us_id", table_name="token_calls")
     op.drop_table("token_calls")
     op.drop_column("api_tokens", "replaced_by_id")
     op.drop_column("api_tokens", "rotated_at")
