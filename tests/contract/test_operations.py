@@ -20,7 +20,7 @@ from tests.flows.installation import OWNER, PASSWORD, Installation, wait_for
 
 CHECKS = [checks.status_code_conformance, checks.content_type_conformance, checks.response_schema_conformance]
 #: requests of each operation: by a token that may do everything, and by those that may not
-EXAMPLES = {"ops": 12, "workspace": 3, "message": 2, "none": 1}
+EXAMPLES = {"ops": 8, "workspace": 3, "message": 2, "none": 1}
 #: operations that would take the ground from under the others, and why
 LEFT_ALONE = {
     "DELETE /api/v1/workspaces/{workspace_id}": "deletes everything",
@@ -95,13 +95,14 @@ def test_every_operation_answers_as_the_document_says(world: World, kind: str) -
     chance = random.Random(kind)
     failures: dict[str, str] = {}
     called, before = 0, len(world.house.text())
-    for result in schema.get_all_operations():
+    for number, result in enumerate(schema.get_all_operations()):
         operation = result.ok()
         if operation.label in LEFT_ALONE:
             continue
-        world.refresh()
-        problem, number = explore(world, operation, kind, chance)
-        called += number
+        if number % 4 == 0:
+            world.refresh()
+        problem, calls = explore(world, operation, kind, chance)
+        called += calls
         if problem:
             failures[operation.label] = problem
     assert called > len(world.document["paths"])
@@ -130,6 +131,8 @@ def explore(world: World, operation: Any, kind: str, chance: random.Random) -> t
         headers = {"Authorization": f"Bearer {world.tokens[kind]}"} if world.tokens[kind] else {}
         answer = case.call(headers=headers, timeout=30)
         called += 1
+        if answer.status_code == 414:  # the address itself is longer than the web server reads
+            return
         assert answer.status_code < 500 or answer.status_code == 503, f"{answer.status_code}: {answer.text[:2000]}"
         if kind == "none":
             assert answer.status_code in (401, 404, 405, 400, 415, 413), f"{answer.status_code} without a token"
