@@ -25,6 +25,7 @@ class Bin:
 
     restore  (actor, row) -> None: checks that its place is free, raises Conflict else
     purge    (row) -> None: removes it for good, with what hangs on it
+    ready    (row) -> bool: whether it can go now; what is not ready stays until the next time
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Bin:
     restore: Callable[[Actor, Any], None]
     purge: Callable[[Any], None]
     read_scope: str
+    ready: Callable[[Any], bool] = lambda row: True
 
 
 @dataclass(frozen=True)
@@ -48,10 +50,11 @@ bins: dict[str, Bin] = {}
 
 
 def register(
-    kind: str, model: Any, label: Any, restore: Callable[[Actor, Any], None], purge: Callable[[Any], None], read_scope: str
-) -> None:
+    kind: str, model: Any, label: Any, restore: Callable[[Actor, Any], None], purge: Callable[[Any], None], read_scope: str,
+    ready: Callable[[Any], bool] = lambda row: True,
+) -> None:  # fmt: skip
     """`label` is the column shown as the row's name."""
-    bins[kind] = Bin(kind, model, label, restore, purge, read_scope)
+    bins[kind] = Bin(kind, model, label, restore, purge, read_scope, ready)
 
 
 def list_trash(actor: Actor, asked: PageRequest, kind: str | None = None) -> Page[Trashed]:
@@ -110,6 +113,8 @@ def purge_old(limit: int = 200, tell: Callable[[Bin, Any], None] = lambda found,
     gone = 0
     for found in reversed(list(bins.values())):
         for row in db.session.scalars(select(found.model).where(found.model.deleted_at < utcnow() - KEPT).limit(limit)):
+            if not found.ready(row):
+                continue
             tell(found, row)
             found.purge(row)
             gone += 1

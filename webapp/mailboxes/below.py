@@ -12,7 +12,7 @@ from webapp.domains import residents
 from webapp.domains import service as domains
 from webapp.domains.models import Domain
 from webapp.domains.residents import Resident, Residents
-from webapp.mailboxes import service
+from webapp.mailboxes import contents, service
 from webapp.mailboxes.models import Mailbox
 from webapp.mailboxes.rows import seen, target
 
@@ -60,4 +60,6 @@ def sign_in() -> None:
     """Called when the application starts: residents and the two bins of the trash, domains first so that mailboxes are purged before."""
     residents.sign_in(Residents(some, domains_of, takes_mail, take_along, bring_back, remain))
     trash.register("domain", Domain, Domain.name, domains.restore_domain, domains.purge_domain, "domains:read")
-    trash.register("mailbox", Mailbox, Mailbox.email, service.restore_mailbox, service.purge_mailbox, "mailboxes:read")
+    trash.register(
+        "mailbox", Mailbox, Mailbox.email, service.restore_mailbox, service.purge_mailbox, "mailboxes:read", ready=contents.is_empty
+    )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import Select, delete, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.core import queue
@@ -115,12 +115,11 @@ def release(raw_ids: Iterable[int]) -> int:
 
     Every foreign key to `raw_messages` counts, whichever feature it belongs to.
     """
-    keys = [key for table in Base.metadata.tables.values() for key in table.foreign_keys]
-    unused = [~exists().where(key.parent == RawMessage.id) for key in keys if key.column.table.name == RawMessage.__tablename__]
-    rows = list(db.session.scalars(select(RawMessage).where(RawMessage.id.in_(set(raw_ids)), *unused)))
-    for row in rows:
-        db.session.delete(row)
-        if row.blob_key:
-            _forget_blob(row.blob_key)
+    links = [key for table in Base.metadata.tables.values() for key in table.foreign_keys]
+    unused = [~exists().where(key.parent == RawMessage.id) for key in links if key.column.table.name == RawMessage.__tablename__]
     db.session.flush()
-    return len(rows)
+    gone = delete(RawMessage).where(RawMessage.id.in_(set(raw_ids)), *unused).returning(RawMessage.blob_key)
+    keys = list(db.session.scalars(gone, execution_options={"synchronize_session": False}))
+    for key in filter(None, keys):
+        _forget_blob(key)
+    return len(keys)

@@ -13,9 +13,10 @@ from webapp.core.db import db, utcnow
 from webapp.core.errors import Conflict, Forbidden, NotFound
 from webapp.core.paging import CAP, Page, PageRequest
 from webapp.mail.mime import Attachment, ParsedMail
+from webapp.mailboxes import contents
 from webapp.mailboxes import rows as mailboxes
 from webapp.mailboxes.models import Mailbox
-from webapp.messages import index, listing, quick, raws, reading, totals
+from webapp.messages import index, listing, purging, quick, raws, reading, totals
 from webapp.messages.models import Message
 from webapp.messages.timeline import Step, Why, steps, why
 from webapp.messages.totals import Overview
@@ -217,3 +218,4 @@ def _purge(message: Message) -> None:
 
 def register_trash() -> None:
     trash.register("message", Message, Message.subject, _restore, _purge, "archives:read")
+    contents.add(contents.Content("message", "messages", totals.count_in, purging.holds_mail))
