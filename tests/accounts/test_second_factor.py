@@ -12,12 +12,13 @@ import pytest
 from sqlalchemy import select, update
 
 from tests.people import PASSWORD, PageClient
-from webapp.accounts import confirming, links, passwords, second_factor, sessions, throttle
+from webapp.accounts import by_hand, confirming, links, passwords, second_factor, sessions, throttle
 from webapp.accounts.models import LoginSession
 from webapp.accounts.models_security import RecoveryCode, SecondFactor
 from webapp.audit.models import AuditEntry
 from webapp.core import secrets
 from webapp.core.db import begin_writing, db, utcnow
+from webapp.core.errors import InvalidState
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
 
@@ -312,3 +313,12 @@ def test_c63_no_token_reaches_the_second_factor_or_the_rule(app: Any, alice: Any
     answer = app.test_client().get("/profile/second-factor", headers={"Authorization": f"Bearer {alice.token}"})
     assert answer.status_code == 303 and answer.location.startswith("/login")
     assert alice.api.patch(f"/workspaces/{alice.workspace.id}", json={"second_factor_required": False}).status_code == 422
+
+
+def test_the_operator_removes_it_for_somebody_who_lost_everything_and_each_workspace_is_told(alice: Any, codes: list[str]) -> None:
+    by_hand.remove_second_factor("alice@acme.test")
+    assert not second_factor.is_on(alice.user.id) and not is_in(alice.page)
+    entry = db.session.scalars(select(AuditEntry).where(AuditEntry.action == "second_factor.disable")).one()
+    assert (entry.workspace_id, entry.actor_name, entry.target_name) == (alice.workspace.id, "command line", "alice@acme.test")
+    with pytest.raises(InvalidState, match="off already"):
+        by_hand.remove_second_factor("alice@acme.test")

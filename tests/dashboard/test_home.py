@@ -10,6 +10,7 @@ from tests.factories.domains import make_domain
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.messages import make_mail
 from tests.factories.sending import make_outgoing, use_transport
+from webapp.accounts.models_security import SecondFactor
 from webapp.automation.models_runs import Run
 from webapp.core.db import db, utcnow
 from webapp.dashboard import service
@@ -28,10 +29,16 @@ def figure(person: Any, name: str) -> Any:
 def test_a_fresh_workspace_has_everything_to_do(eve: Any) -> None:
     assert steps(eve) == {
         "Add a domain": "todo", "Add a mailbox": "todo", "Receive a mail": "todo", "Make a route": "todo", "Send a mail": "todo",
-        "Create a token": "next",
+        "Create a token": "next", "Turn on second factor": "todo",
     }  # fmt: skip
     page = eve.page.get("/").get_data(as_text=True)
-    assert "0 of 6 done" in page and 'href="/domains/new"' in page and 'href="/mailboxes/new"' in page
+    assert "0 of 7 done" in page and 'href="/domains/new"' in page and 'href="/mailboxes/new"' in page
+
+
+def test_the_second_factor_is_a_step_of_the_person_who_looks(alice: Any, bob: Any) -> None:
+    db.session.add(SecondFactor(user_id=alice.user.id, seed="JBSWY3DPEHPK3PXP", last_step=0, created_at=utcnow()))
+    assert steps(alice)["Turn on second factor"] == "done" and steps(bob)["Turn on second factor"] == "todo"
+    assert 'href="/profile/second-factor"' in bob.page.get("/").get_data(as_text=True)
 
 
 def test_each_step_is_done_by_the_thing_itself(app: Any, alice: Any) -> None:

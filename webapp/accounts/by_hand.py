@@ -2,7 +2,7 @@
 
 from sqlalchemy import select
 
-from webapp.accounts import sessions
+from webapp.accounts import second_factor, sessions
 from webapp.accounts.members import keep_an_owner
 from webapp.accounts.models import Membership, User
 from webapp.accounts.persons import check_email, find_user
@@ -50,4 +50,16 @@ def resume_user(email: str) -> User:
     if user.status != "active":
         user.status = "active"
         tell(user, "user.resume")
+    return user
+
+
+def remove_second_factor(email: str) -> User:
+    """`app.py user reset --second-factor`: for somebody who lost phone and recovery codes; every browser of theirs is signed out.
+
+    raises NotFound, InvalidState when it is off
+    """
+    user = get_user(email)
+    second_factor.forget(user.id)
+    sessions.end_all(user.id)
+    tell(user, "second_factor.disable")
     return user

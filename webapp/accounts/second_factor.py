@@ -101,15 +101,8 @@ def turn_on(actor: Actor, session_id: int, begun: str, code: str) -> list[str]:
 def turn_off(actor: Actor, session_id: int) -> None:
     """Back to the password alone; other browsers of the person are signed out. raises InvalidState when it is off"""
     user = _person(actor)
-    _forget(user.id)
+    forget(user.id)
     sessions.end_all_but(user.id, session_id)
-    audit.record(actor, "second_factor.disable", Target("user", user.id, user.email))
-
-
-def turn_off_for(actor: Actor, user: User) -> None:
-    """For somebody who lost device and codes (the operator's command); every browser of theirs is signed out."""
-    _forget(user.id)
-    sessions.end_all(user.id)
     audit.record(actor, "second_factor.disable", Target("user", user.id, user.email))
 
 
@@ -130,11 +123,12 @@ def _person(actor: Actor) -> User:
     return user
 
 
-def _forget(user_id: int) -> None:
+def forget(user_id: int) -> None:
+    """Remove seed and recovery codes; whoever calls this ends the sessions and tells the audit log. raises InvalidState when it is off"""
     result: Any = db.session.execute(delete(SecondFactor).where(SecondFactor.user_id == user_id))
     db.session.execute(delete(RecoveryCode).where(RecoveryCode.user_id == user_id))
     if result.rowcount != 1:
-        raise InvalidState("The second factor is off already.")
+        raise InvalidState("The second factor is off already.", hint="Signing in asks for the password alone.")
 
 
 def _replace_codes(user_id: int) -> list[str]:

@@ -34,9 +34,19 @@ def create(email: str, password_stdin: bool, workspace: str | None, role: str, a
 
 @user.command("reset")
 @click.argument("email")
+@click.option("--second-factor", is_flag=True, help="Remove the second factor instead, for a lost phone; the password stays.")
 @as_json
-def reset(email: str, as_json: bool) -> None:
+def reset(email: str, second_factor: bool, as_json: bool) -> None:
     """Print a link with which EMAIL sets a new password. It works once, for an hour; the audit log of their workspaces tells of it."""
+    if second_factor:
+        with application():
+            person = by_hand.remove_second_factor(email)
+            done = {"email": person.email, "second_factor": False}
+        if as_json:
+            answer(done)
+        else:
+            click.echo(f"{done['email']} signs in with the password alone; every browser is signed out.")
+        return
     with application() as app:
         link = links.reset_link(email, app.config["SETTINGS"].public_url)
     if as_json:

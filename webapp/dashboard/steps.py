@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from webapp.accounts import second_factor
 from webapp.automation.models import Route
 from webapp.core import counters
 from webapp.core.actor import Actor
@@ -35,7 +36,7 @@ class Step:
 def look(actor: Actor) -> list[Step]:
     """The checklist, in the order in which the steps make sense."""
     mailbox = _newest(actor, Mailbox)
-    return [_domain(actor), _mailbox(mailbox), _receive(actor, mailbox), _route(actor), _send(actor), _token(actor)]
+    return [_domain(actor), _mailbox(mailbox), _receive(actor, mailbox), _route(actor), _send(actor), _token(actor), _second_factor(actor)]
 
 
 def _newest(actor: Actor, model: Any) -> Any:
@@ -123,4 +124,14 @@ def _token(actor: Actor) -> Step:
         step.state, step.at = ("done" if token.last_used_at else "next"), token.last_used_at
         used = f"{token.name} was used from {token.last_used_ip}"
         step.text = used if token.last_used_at else f"{token.name} waits for its first call"
+    return step
+
+
+def _second_factor(actor: Actor) -> Step:
+    """The person's own, unlike the others."""
+    text = "A password that somebody else learns is then not enough"
+    step = Step("Turn on second factor", text, "todo", None, "accounts.second_factor", "Turn on second factor", "account:read")
+    state = second_factor.state(actor.user_id or 0)
+    if state.since is not None:
+        step.state, step.at, step.text = "done", state.since, f"Your app is asked at sign-in; {state.codes_left} recovery codes left"
     return step

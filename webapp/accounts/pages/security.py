@@ -151,7 +151,7 @@ def second_factor_rule_page() -> Any:
         try:
             second_factor_rule.set_rule(actor, required)
             text = "Every member now needs a second factor" if required else "A second factor is each member's own choice"
-            return redirect_to(url_for(".members"), toast=text)
+            return redirect_to(url_for(".workspace"), toast=text)
         except InvalidState as refused:
             db.session.rollback()
             form.required.errors = [f"{refused.message} {refused.hint}"]
