@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import insert
 
-from webapp.core import live, queue
+from webapp.core import live, queue, rollups
 from webapp.core.db import db, utcnow
 from webapp.mailboxes import flow
 from webapp.mailboxes.models import Mailbox
@@ -86,6 +86,7 @@ def store_many(rows: Sequence[dict[str, Any]]) -> list[int]:
     ids = list(db.session.scalars(insert(Message).returning(Message.id, sort_by_parameter_order=True), whole))
     for row in whole:
         totals.note(row["workspace_id"], row["mailbox_id"], totals.shares(row))
+        rollups.note("hour", row["workspace_id"], row["direction"])
         if row["direction"] == "received" and row["mailbox_id"] is not None:
             flow.note(row["mailbox_id"], "received")
     for workspace_id in {row["workspace_id"] for row in whole}:

@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import and_, case, func, insert, select, update
 
-from webapp.core import counters, events, leases, live
+from webapp.core import counters, events, leases, live, rollups
 from webapp.core.db import database_now, db, is_sqlite
 from webapp.messages.models import Message
 from webapp.sending import settle
@@ -144,6 +144,10 @@ def tell(moved: Sequence[tuple[Waiting, str]]) -> None:
         live.notify(workspace_id, LIVE_EVENT)
 
 
+#: states whose numbers of each day are kept, for rates
+ENDED = frozenset({"sent", "bounced"})
+
+
 def counter(state: str) -> str:
     return f"deliveries:{state}"
 
@@ -156,6 +160,8 @@ def count_moves(moves: Iterable[tuple[int, str | None, str | None]]) -> None:
             sums[(workspace_id, counter(before))] -= 1
         if after is not None:
             sums[(workspace_id, counter(after))] += 1
+        if after in ENDED and after != before:
+            rollups.note("day", workspace_id, after)
     for (workspace_id, name), by in sorted(sums.items()):
         counters.bump(workspace_id, name, by)
 
