@@ -91,15 +91,50 @@ def test_many_mailboxes_are_named_in_part_with_a_way_to_all_of_them(alice: Any) 
     assert "box09@acme.test" in page and "box11@acme.test" not in page and f"/mailboxes?domain={domain.id}" in page
 
 
-def test_checking_says_on_the_page_what_was_found(alice: Any, outside: Any) -> None:
+def test_checking_goes_on_in_the_background_and_the_page_follows_without_a_reload(alice: Any, outside: Any, work_off: Any) -> None:
     domain = make_domain(alice, "acme.test", verified=False)
-    missed = alice.page.post(f"/domains/{domain.id}/verify", htmx=True)
-    assert missed.status_code == 200 and 'id="domain-state"' in missed.text and "knows no name _mailroom.acme.test" in missed.text
+    begun = alice.page.post(f"/domains/{domain.id}/check", htmx=True)
+    assert begun.status_code == 200 and begun.text.lstrip().startswith("<div") and 'id="domain-state"' in begun.text
+    assert "Looking them up now" in begun.text and "every 2s" in begun.text and 'role="progressbar"' in begun.text
+    work_off()
+    missed = alice.page.get(f"/domains/{domain.id}", htmx=True)
+    assert "knows no name _mailroom.acme.test" in missed.text and "every 2s" not in missed.text and "<html" not in missed.text
+    assert "next <time" in missed.text and "Check now" in missed.text
     outside.dns.records[("_mailroom.acme.test", "TXT")] = [f"mailroom-verify={domain.verify_token}"]
-    found = alice.page.post(f"/domains/{domain.id}/verify")
-    assert (found.status_code, found.headers["Location"]) == (303, f"/domains/{domain.id}")
-    assert "is verified: the TXT record was found" in alice.page.get(f"/domains/{domain.id}").text
-    assert trail() == ["domain.check", "domain.verify"]
+    plain = alice.page.post(f"/domains/{domain.id}/check")
+    assert (plain.status_code, plain.headers["Location"]) == (303, f"/domains/{domain.id}")
+    work_off()
+    page = alice.page.get(f"/domains/{domain.id}").text
+    assert "MX, SPF, DKIM need a change in the DNS" in page and "Asked fake" in page
+    assert trail() == ["domain.recheck", "domain.recheck", "domain.verify", "domain.dns"]
+
+
+def test_a_key_is_rotated_from_its_dialog_and_given_up_after_a_confirmation(alice: Any, outside: Any) -> None:
+    domain = make_domain(alice, "acme.test")
+    assert alice.page.get(f"/domains/{domain.id}/rotate", htmx=True).text.lstrip().startswith("<dialog")
+    assert "0 to 90 days." in alice.page.post(f"/domains/{domain.id}/rotate", {"algorithm": "rsa", "overlap_days": "91"}).text
+    made = alice.page.post(f"/domains/{domain.id}/rotate", {"algorithm": "rsa", "overlap_days": "3"})
+    assert (made.status_code, made.headers["Location"]) == (303, f"/domains/{domain.id}")
+    page = alice.page.get(f"/domains/{domain.id}").text
+    assert "mailroom2._domainkey.acme.test" in page and "stays published 3 days longer" in page
+    again = alice.page.post(f"/domains/{domain.id}/rotate", {"algorithm": "rsa", "overlap_days": "3"})
+    assert again.status_code == 422 and "waits for its record already" in again.text
+    key = next(key for key in db.session.get_one(Domain, domain.id).keys if key.state == "pending")
+    assert "carries the signature of mailroom2" in alice.page.get(f"/domains/{domain.id}/keys/{key.id}/activate").text
+    assert alice.page.post(f"/domains/{domain.id}/keys/{key.id}/activate").status_code == 303
+    old = db.session.get_one(Domain, domain.id).keys[0]
+    assert "still on its way" in alice.page.get(f"/domains/{domain.id}/keys/{old.id}/withdraw").text
+    assert alice.page.post(f"/domains/{domain.id}/keys/{old.id}/withdraw").status_code == 303
+    assert [key.state for key in db.session.get_one(Domain, domain.id).keys] == ["retired", "active"]
+    assert alice.page.post(f"/domains/{domain.id}/keys/{old.id}/withdraw").status_code == 303
+    assert "is gone already" in alice.page.get(f"/domains/{domain.id}").text
+
+
+def test_the_zone_file_is_downloaded_as_text(alice: Any) -> None:
+    domain = make_domain(alice, "acme.test")
+    answer = alice.page.get(f"/domains/{domain.id}/zone")
+    assert answer.mimetype == "text/plain" and "acme.test.zone.txt" in answer.headers["Content-Disposition"]
+    assert "acme.test. 3600 IN MX 10 mail.acme.test." in answer.text
 
 
 def test_vouching_asks_first_and_is_for_owners_alone(alice: Any, bob: Any) -> None:
@@ -165,7 +200,7 @@ def test_a_domain_whose_name_is_in_use_again_does_not_come_back(alice: Any, eve:
     assert db.session.get(Domain, domain.id).deleted_at is not None  # type: ignore[union-attr]
 
 
-PATHS = (("get", ""), ("get", "/edit"), ("post", "/edit"), ("post", "/verify"), ("get", "/delete"), ("post", "/delete"))
+PATHS = (("get", ""), ("get", "/edit"), ("post", "/edit"), ("post", "/check"), ("get", "/rotate"), ("post", "/rotate"), ("get", "/delete"), ("post", "/delete"))
 
 
 @pytest.mark.parametrize(("method", "path"), [*PATHS, ("get", "/vouch"), ("post", "/vouch"), ("post", "/restore")])

@@ -4,12 +4,14 @@ from typing import Any
 
 from flask_wtf import FlaskForm
 from marshmallow import Schema, ValidationError
-from wtforms import BooleanField, StringField
-from wtforms.validators import DataRequired, Length
+from wtforms import BooleanField, IntegerField, RadioField, StringField
+from wtforms.validators import DataRequired, Length, NumberRange
 
 from webapp.core.body import flatten
 from webapp.core.errors import Invalid
+from webapp.domains.keys import LONGEST_OVERLAP_DAYS, OVERLAP_DAYS
 from webapp.domains.schemas import LONGEST_NOTE, DomainCreate, DomainPatch
+from webapp.domains.schemas_dns import RotateIn
 
 NOTE = [Length(max=LONGEST_NOTE, message=f"At most {LONGEST_NOTE} characters.")]
 
@@ -54,3 +56,18 @@ class DomainSettingsForm(FlaskForm):
         """As `service.update_domain` takes them. raises Invalid"""
         catch_all = {"enabled": bool(self.catch_all_enabled.data), "destination": text_or_none(self.catch_all_destination.data)}
         return checked(DomainPatch(), {"note": text_or_none(self.note.data), "catch_all": catch_all})
+
+
+class RotateForm(FlaskForm):
+    algorithm = RadioField(
+        "Kind", default="rsa",
+        choices=[("rsa", "RSA, 2048 bits: every receiver checks it"), ("ed25519", "Ed25519, signs beside the RSA key")],
+    )  # fmt: skip
+    overlap_days = IntegerField(
+        "Days of overlap", default=OVERLAP_DAYS, validators=[NumberRange(0, LONGEST_OVERLAP_DAYS, f"0 to {LONGEST_OVERLAP_DAYS} days.")],
+        description="For so long the record of the key before should stay, since mail that it signed may still be on its way.",
+    )  # fmt: skip
+
+    def values(self) -> dict[str, Any]:
+        """As `keys.rotate` takes them. raises Invalid"""
+        return checked(RotateIn(), {"algorithm": self.algorithm.data, "overlap_days": self.overlap_days.data})

@@ -1,9 +1,10 @@
 """Domains in the browser: the list, adding one, its records and its proof, changing, deleting and bringing back."""
 
+from collections.abc import Callable
 from typing import Any
 
 import orjson
-from flask import Blueprint, Flask, request, url_for
+from flask import Blueprint, Flask, Response, make_response, render_template, request, url_for
 
 from webapp.accounts.forms import add_errors
 from webapp.audit import service as audit
@@ -11,19 +12,23 @@ from webapp.core import envelope, menu
 from webapp.core.access import current_actor, needs
 from webapp.core.config import settings
 from webapp.core.db import db, utcnow
-from webapp.core.errors import Conflict, InUse, Invalid
-from webapp.core.htmx import is_fragment, redirect_to, render
+from webapp.core.errors import Conflict, InUse, Invalid, InvalidState
+from webapp.core.htmx import is_fragment, redirect_to, render, vary
 from webapp.core.paging import PageRequest
 from webapp.core.shapes import compile_dump
-from webapp.domains import schemas, schemas_dns, service, why
-from webapp.domains.forms import DomainForm, DomainSettingsForm
+from webapp.domains import checks, keys, schemas, schemas_dns, service, why
+from webapp.domains.forms import DomainForm, DomainSettingsForm, RotateForm
+from webapp.domains.models import Domain
 from webapp.domains.residents import residents
 
 bp = Blueprint("domains", __name__)
 PER_PAGE = 25
 #: mailboxes that the page of a domain names
 NAMED = 10
-CHIPS = (("", "All", "all"), ("active", "Verified", "active"), ("pending_dns", "Waiting for DNS", "pending_dns"))
+CHIPS = (
+    ("", "All", "all"), ("active", "Verified", "active"), ("pending_dns", "Waiting for DNS", "pending_dns"),
+    ("problems", "Records to mend", "problems"),
+)  # fmt: skip
 _dump = compile_dump(schemas.DomainSchema())
 
 
@@ -34,9 +39,11 @@ def list_page() -> Any:
     actor = current_actor()
     asked = {name: request.args.get(name, "").strip() for name in ("q", "state")}
     state = asked["state"] if asked["state"] in {key for key, _, _ in CHIPS if key} else None
+    chosen = {"dns": state} if state == "problems" else {"status": state}
     number = min(max(1, request.args.get("page", 1, int)), 10_000)
     wanted = PageRequest(number, PER_PAGE, sort_by="name", descending=False)
-    found, counts = service.list_with_states(actor, wanted, {"search": asked["q"][:255], "status": state})
+    found, counts = service.list_with_states(actor, wanted, {"search": asked["q"][:255], **chosen})
+    counts["problems"] = service.count_problems(actor)
     chips = [
         {"label": label, "count": counts[count], "url": _list_url(asked, state=key), "current": (state or "") == key}
         for key, label, count in CHIPS
@@ -72,26 +79,48 @@ def new_page() -> Any:
 @bp.get("/domains/<int:domain_id>")
 @needs("domains:read")
 def show_page(domain_id: int) -> Any:
-    """One domain: where it stands, what to publish, who lives in it."""
+    """One domain: where it stands, what to publish and what was found, which keys sign, who lives in it."""
     actor = current_actor()
     domain = service.get_domain(actor, domain_id)
+    if is_fragment():
+        return vary(make_response(render_template("domains/_state.html", **state_of(domain))))
     return render(
-        "domains/show.html", "domains/_state.html", domain=domain, why=why.explain(domain),
-        records=schemas_dns.requirements(domain)["records"], boxes=residents().some(actor, domain.id, NAMED), story=audit.story_of(actor, "domain", domain.id),
+        "domains/show.html", **state_of(domain), boxes=residents().some(actor, domain.id, NAMED),
+        story=audit.story_of(actor, "domain", domain.id),
         answer=orjson.loads(envelope.json_bytes({"success": True, "data": _dump(domain)})),
     )  # fmt: skip
 
 
-@bp.post("/domains/<int:domain_id>/verify")
-@needs("domains:write")
-def verify(domain_id: int) -> Any:
-    """Look the TXT record up now and say what was found."""
-    domain = service.verify_domain(current_actor(), domain_id)
+def state_of(domain: Domain) -> dict[str, Any]:
+    """What the part of the page that follows the checks shows."""
+    last, coming = checks.last_check(domain.id), checks.open_check(domain.id)
+    running = coming is not None and (coming.is_running or coming.due_at <= utcnow())
+    records = schemas_dns.known_records(domain, last)
+    return {
+        "domain": domain, "why": why.explain(domain, records, running), "records": records, "last": last, "coming": coming,
+        "running": running, "zone": schemas_dns.zone_file(domain), "keys": list(reversed(domain.keys)), "kinds": keys.NAMES,
+    }  # fmt: skip
+
+
+@bp.post("/domains/<int:domain_id>/check")
+@needs("domains:dns:recheck")
+def check(domain_id: int) -> Any:
+    """Look all records up in the background; the page follows."""
+    found = checks.recheck(current_actor(), domain_id)
     if not is_fragment():
-        found = domain.last_check is not None and domain.last_check["status"] == "ok"
-        return redirect_to(url_for(".show_page", domain_id=domain.id), toast=schemas.outcome(domain), tone="ok" if found else "warn")
-    records = schemas_dns.requirements(domain)["records"]
-    return render("domains/show.html", "domains/_state.html", domain=domain, why=why.explain(domain), records=records)
+        return redirect_to(url_for(".show_page", domain_id=domain_id), toast="The records are being looked up", tone="busy")
+    domain = service.get_domain(current_actor(), found.domain_id)
+    return vary(make_response(render_template("domains/_state.html", **state_of(domain))))
+
+
+@bp.get("/domains/<int:domain_id>/zone")
+@needs("domains:dns:read")
+def zone(domain_id: int) -> Response:
+    """The records as a text to be put into a zone."""
+    domain = service.get_for_dns(current_actor(), domain_id)
+    response = Response(schemas_dns.zone_file(domain), mimetype="text/plain")
+    response.headers["Content-Disposition"] = f'attachment; filename="{domain.name}.zone.txt"'
+    return response
 
 
 @bp.route("/domains/<int:domain_id>/vouch", methods=["GET", "POST"])
@@ -111,6 +140,70 @@ def vouch(domain_id: int) -> Any:
         )  # fmt: skip
     service.verify_domain(actor, domain_id, by_hand=True)
     return redirect_to(back, toast=f"{domain.name} is verified")
+
+
+@bp.route("/domains/<int:domain_id>/rotate", methods=["GET", "POST"])
+@needs("domains:write")
+def rotate(domain_id: int) -> Any:
+    """Make the next DKIM key."""
+    actor = current_actor()
+    domain = service.get_domain(actor, domain_id)
+    form = RotateForm()
+    if form.validate_on_submit():
+        try:
+            key = keys.rotate(actor, domain_id, **form.values())
+            return redirect_to(url_for(".show_page", domain_id=domain_id), toast=f"The key {key.selector} waits for its record")
+        except Invalid as refused:
+            db.session.rollback()
+            add_errors(form, refused)
+        except InvalidState as refused:
+            db.session.rollback()
+            form.form_errors.append(f"{refused.message} {refused.hint}")
+        domain = service.get_domain(actor, domain_id)
+    status = 422 if form.errors else 200
+    return render("domains/rotate.html", "domains/_rotate.html", status=status, form=form, domain=domain)
+
+
+@bp.route("/domains/<int:domain_id>/keys/<int:key_id>/activate", methods=["GET", "POST"])
+@needs("domains:write")
+def activate_key(domain_id: int, key_id: int) -> Any:
+    """Sign with a key although its record was not found, after a confirmation."""
+    actor = current_actor()
+    domain = service.get_domain(actor, domain_id)
+    key = keys.get_key(domain, key_id)
+    back = url_for(".show_page", domain_id=domain_id)
+    if request.method == "POST":
+        return _key_done(lambda: keys.activate(actor, domain_id, key_id), back, f"{key.selector} signs from now on")
+    return render(
+        "parts/confirm.html", "parts/_confirm.html", title=f"Sign with {key.selector} now", button="Sign with it now", url=request.path,
+        text=f"Mail from {domain.name} carries the signature of {key.selector} from now on. Receivers that do not find its record treat it "
+        "as unsigned.", milder="Waiting costs nothing: it takes over by itself once its record is found.", cancel=back, tone="primary",
+    )  # fmt: skip
+
+
+@bp.route("/domains/<int:domain_id>/keys/<int:key_id>/withdraw", methods=["GET", "POST"])
+@needs("domains:write")
+def withdraw_key(domain_id: int, key_id: int) -> Any:
+    """Give a key up, after a confirmation."""
+    actor = current_actor()
+    domain = service.get_domain(actor, domain_id)
+    key = keys.get_key(domain, key_id)
+    back = url_for(".show_page", domain_id=domain_id)
+    if request.method == "POST":
+        return _key_done(lambda: keys.withdraw(actor, domain_id, key_id), back, f"{key.selector} is given up")
+    return render(
+        "parts/confirm.html", "parts/_confirm.html", title=f"Give up {key.selector}", button="Give it up", url=request.path,
+        text=why.effect_of_withdrawing(key), milder="Its private half is erased then and cannot be brought back.", cancel=back,
+    )  # fmt: skip
+
+
+def _key_done(do: Callable[[], Any], back: str, toast: str) -> Any:
+    try:
+        do()
+    except InvalidState as refused:
+        db.session.rollback()
+        return redirect_to(back, toast=refused.message, tone="bad")
+    return redirect_to(back, toast=toast)
 
 
 @bp.route("/domains/<int:domain_id>/edit", methods=["GET", "POST"])

@@ -11,7 +11,7 @@ from webapp.core.actor import Actor
 from webapp.core.config import settings
 from webapp.core.db import db, utcnow
 from webapp.core.errors import Conflict, Forbidden, InUse, Invalid, invalid
-from webapp.core.paging import Page, PageRequest, paginate
+from webapp.core.paging import Page, PageRequest, capped_count, paginate
 from webapp.domains import arrangements, checks, keys, state_counts
 from webapp.domains.keys import signing_keys
 from webapp.domains.models import Domain
@@ -23,9 +23,9 @@ from webapp.mail import dns_records
 from webapp.mail.address import BadAddress, is_valid_domain
 
 __all__ = [
-    "bring_back", "check_name", "create_domain", "delete_domain", "find_domain", "get_domain", "get_for_dns", "get_seen",
-    "list_domains", "list_with_states", "name_domains", "purge_domain", "records", "restore_domain", "seen", "signing_keys", "snapshot",
-    "target", "update_domain", "verify_domain",
+    "bring_back", "check_name", "count_problems", "create_domain", "delete_domain", "find_domain", "get_domain", "get_for_dns",
+    "get_seen", "list_domains", "list_with_states", "name_domains", "purge_domain", "records", "restore_domain", "seen",
+    "signing_keys", "snapshot", "target", "update_domain", "verify_domain",
 ]  # fmt: skip
 
 #: states of the DNS that somebody should do something about
@@ -100,6 +100,11 @@ def list_with_states(actor: Actor, asked: PageRequest, filters: dict[str, Any] |
     total = states["all"] if not given and actor.domain_ids is None and actor.mailbox_ids is None else None
     page = paginate(query, asked, sortable=SORTABLE, default="id", tie=Domain.id, total=total, descending=asked.sort_by is None)
     return page, states
+
+
+def count_problems(actor: Actor) -> int:
+    """Of the domains that the actor sees, how many lack a record that they must have, or have a wrong one; at most 1,000 are counted."""
+    return capped_count(seen(actor).where(Domain.dns_status.in_(PROBLEMS)))[0]
 
 
 def name_domains(actor: Actor, limit: int) -> list[tuple[int, str]]:
