@@ -10,7 +10,7 @@ _WORDS_OF_TONE: dict[str, str] = {
     "ok": """
         accepted active answered archived available clean complete completed configured confirmed connected current delivered
         done enabled captured filed finished found healthy imported intact joined known learned live match matched mx_ok ok on
-        open opened clicked pass passed present published ready received resolved restored running_well safe saved sent set
+        open opened clicked pass passed present published ready received resolved restored right running_well safe saved sent set
         signed stored subscribed success successful succeeded trusted undone up uploaded valid verified won""",
     "busy": """
         building checking connecting copying deleting erasing exporting importing in_progress leased loading moving processing
