@@ -81,7 +81,7 @@ class TokenForm(FlaskForm):
     @property
     def is_limited(self) -> bool:
         """Whether the part with limits is to be shown open."""
-        return any(self[field].data or self[field].errors for field in REACH if field in self)
+        return shows_limits(self)
 
     def wanted_scopes(self) -> list[str]:
         """The scopes that were asked for: the picked ones, else those of the preset. Empty when neither says anything."""
@@ -115,6 +115,11 @@ def offer_reach(form: Any, actor: Actor, domain_ids: list[int] | None = None, ma
         form[field].choices = [SelectChoice(str(number), name) for number, name in found]
         many = f" The first {MOST_OFFERED} are shown; the API takes any." if len(found) >= MOST_OFFERED else ""
         form[field].description = ("None ticked: no limit." if ids is None else "Cleared ones are lost for good.") + many
+
+
+def shows_limits(form: Any) -> bool:
+    """Whether a limit is chosen, or refused."""
+    return any(form[field].data or form[field].errors for field in REACH if field in form)
 
 
 def picked_ids(form: Any, field: str) -> list[int] | None:

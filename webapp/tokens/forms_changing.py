@@ -9,7 +9,7 @@ from wtforms.validators import DataRequired, Length
 
 from webapp.core.actor import Actor
 from webapp.core.scopes import SCOPES, covers
-from webapp.tokens.forms import ends_at, lines, offer_reach
+from webapp.tokens.forms import ends_at, lines, offer_reach, shows_limits
 from webapp.tokens.models import ApiToken
 
 OVERLAPS = (
@@ -41,7 +41,7 @@ class NarrowForm(FlaskForm):
 
     def offer(self, actor: Actor, token: ApiToken) -> None:
         """Only what the token has can be kept."""
-        self.scopes.choices = [SelectChoice(name, name) for name in held(token)]
+        self.scopes.choices = [_box(name) for name in held(token)]
         if token.kind == "message":
             del self.domain_ids, self.mailbox_ids
         else:
@@ -54,6 +54,11 @@ class NarrowForm(FlaskForm):
         for field in ("domain_ids", "mailbox_ids"):
             if field in self:
                 self[field].data = [str(number) for number in getattr(token, field) or []]
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether the part with limits is to be shown open."""
+        return shows_limits(self)
 
     def changes(self, token: ApiToken) -> dict[str, Any]:
         """Arguments for `update_token`: only what differs, so that a token with `*` keeps it as long as nothing is taken away."""
@@ -71,6 +76,12 @@ class NarrowForm(FlaskForm):
         if networks != (token.allowed_ips or []):
             found["allowed_ips"] = networks
         return found
+
+
+def _box(name: str) -> SelectChoice:
+    """The verb of a scope, in the group of its family."""
+    family, _, verb = name.partition(":")
+    return SelectChoice(name, verb or "all", optgroup=family.capitalize())
 
 
 def held(token: ApiToken) -> list[str]:
