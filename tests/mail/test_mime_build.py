@@ -2,6 +2,7 @@
 
 import email
 import email.policy
+import re
 from email.header import decode_header, make_header
 from email.utils import getaddresses
 
@@ -9,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webapp.mail.address import BadAddress
+from webapp.mail.address import BadAddress, format_address
+from webapp.mail.message_ids import thread_of
 from webapp.mail.mime import NewAttachment, NewMail, build, check_header, edit, parse
 
 NAMES = [
@@ -142,3 +144,32 @@ def test_an_edited_body_keeps_files_and_added_files_come_last() -> None:
     assert [(a.filename, a.content) for a in changed.attachments] == [("a.txt", b"a"), ("b.bin", b"b")]
     added = parse(edit(raw, attachments=[NewAttachment("c.bin", b"c")]))
     assert added.text.strip() == "old" and "old" in (added.html or "") and [a.filename for a in added.attachments] == ["a.txt", "c.bin"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "body"),
+    [
+        (b"just text\r\nand more\r\n", b"just text\r\nand more\r\n"),
+        (b"From x@y.test Mon Feb  8 02:00:00 2026\r\nSubject: a\r\n\r\nbody\r\n", b"body\r\n"),
+        (b"Subject: a\r\nno field at all\r\n\r\nbody\r\n", b"no field at all\r\n\r\nbody\r\n"),
+        (b"Subject: a\r\nX-A\x00B: 1\r\n b\r\nX-C: 2\r\n\r\nbody\r\n", b"body\r\n"),
+        (b"\r\nFrom: x@y.test\r\n\r\nbody\r\n", b"From: x@y.test\r\n\r\nbody\r\n"),
+        (b" folded\r\nSubject : a\r\n\r\nbody", b"body"),
+        (b"", b""),
+    ],
+)
+def test_c68_headers_on_top_of_a_broken_block_make_no_header_of_anything_else(raw: bytes, body: bytes) -> None:
+    changed = edit(raw, prepend=[("X-Top", "1")])
+    head, _, rest = changed.partition(b"\r\n\r\n")
+    assert rest == body
+    assert head.split(b"\r\n")[0] == b"X-Top: 1"
+    assert all(re.match(rb"[!-9;-~]+[ \t]*:|[ \t]", line) for line in head.split(b"\r\n"))
+
+
+def test_a_name_or_an_id_that_no_line_can_hold_is_no_reason_not_to_answer() -> None:
+    assert max(map(len, format_address("x" * 1000, "a@b.test").split(" "))) <= 76
+    long = f"<{'x' * 2000}@y.test>"
+    assert thread_of(long, f"{long} <1@x.test> junk") == (None, "<1@x.test>")
+    assert thread_of("<2@x.test>", "", "<1@x.test>") == ("<2@x.test>", "<1@x.test> <2@x.test>")
+    raw = build(_mail(in_reply_to="<2@x.test>", references=" ".join(f"<{number}@x.test>" for number in range(500))))
+    _check_lines(raw)

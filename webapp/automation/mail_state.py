@@ -54,11 +54,9 @@ def with_headers(raw: bytes, headers: Sequence[tuple[str, str]], *, without: Seq
 
 def without_headers(raw: bytes, names: Sequence[str]) -> bytes:
     """The mail without the headers of these names, folded lines included; line ends become CRLF."""
-    raw = re.sub(rb"\r\n|\r|\n", b"\r\n", raw)
-    head, empty, body = raw.partition(b"\r\n\r\n")
+    head, body = mime.head_and_body(raw)
     alternatives = b"|".join(re.escape(name.encode()) for name in names)
-    head = re.sub(rb"(?im)^(?:" + alternatives + rb")" + _FOLDED, b"", head + b"\r\n")
-    return head + b"\r\n" + body if empty else head
+    return re.sub(rb"(?im)^(?:" + alternatives + rb")" + _FOLDED, b"", head) + b"\r\n" + body
 
 
 def one_line(text: str) -> str:

@@ -85,6 +85,15 @@ def normalise(text: str) -> str:
     return parse_address(text).text
 
 
+def is_address(text: str) -> bool:
+    """Whether `parse_address` takes it."""
+    try:
+        parse_address(text)
+    except BadAddress:
+        return False
+    return True
+
+
 def is_valid_domain(name: str) -> str:
     """The domain in lower-case ASCII (IDNA 2008 with UTS 46 mapping); raises BadAddress when it cannot be one."""
     return _domain(name.strip(" \t"))
@@ -131,7 +140,7 @@ def format_address(name: str, addr: str) -> str:
     name = clean_header(name, "The name").strip()
     if not name:
         return addr
-    if not name.isascii() or "=?" in name or re.search(r"[\x00-\x1f\x7f]", name):
+    if not name.isascii() or "=?" in name or re.search(r"[\x00-\x1f\x7f]|[^ ]{200}", name):
         return f"{encode_words(name)} <{addr}>"
     if re.search(r"[^A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]", name):
         name = '"' + re.sub(r'(["\\])', r"\\\1", name) + '"'

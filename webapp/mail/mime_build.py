@@ -14,6 +14,8 @@ from email.policy import SMTP
 from email.utils import format_datetime
 
 from webapp.mail.address import BadAddress, clean_header, format_address, parse_address
+from webapp.mail.line_ends import with_crlf
+from webapp.mail.mime_fields import FIELD, read_block
 from webapp.mail.mime_header import header_line, structured_line
 from webapp.mail.mime_parse import parse
 
@@ -152,7 +154,7 @@ def edit(
 
     A new body replaces the text (and html) parts; files that are there stay. raises BadAddress for line breaks in values
     """
-    head, body = _split(raw)
+    head, body = head_and_body(raw)
     if attachments or text is not None or html is not None:
         head, body = _rebuild(head, body, raw, text, html, attachments or [])
     if subject is not None:
@@ -162,13 +164,21 @@ def edit(
     return top + head + b"\r\n" + body
 
 
-def _split(raw: bytes) -> tuple[bytes, bytes]:
-    """Header block with its last CRLF, and body."""
-    raw = re.sub(rb"\r\n|\r|\n", b"\r\n", raw)
-    if raw.startswith(b"\r\n"):
-        return b"", raw[2:]
-    head, empty, body = raw.partition(b"\r\n\r\n")
-    return head + b"\r\n", body if empty else b""
+def head_and_body(raw: bytes) -> tuple[bytes, bytes]:
+    """Header block with the last CRLF of its fields, and body, with CRLF line ends.
+
+    They part where a reader of ours parts them, and lines of the block that are no fields are left out (an mbox separator, text where
+    a field should be): headers that are put on top must not make headers of a body, nor carry along what other readers see as one.
+    """
+    raw = with_crlf(raw)
+    body_at = read_block(raw, 0, len(raw)).body_at
+    head: list[bytes] = []
+    inside = False
+    for line in raw[:body_at].split(b"\r\n"):
+        inside = inside if line[:1] in (b" ", b"\t") else FIELD.match(line) is not None
+        if inside and line.strip():
+            head.append(line + b"\r\n")
+    return b"".join(head), raw[body_at:]
 
 
 def _encoded_header(name: str, value: str) -> bytes:

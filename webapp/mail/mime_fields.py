@@ -13,7 +13,7 @@ from webapp.mail.charsets import decode_text, decode_words, one_line
 MAX_HEADER_BYTES, MAX_FIELDS = 512_000, 1000
 _BLOCK_END = re.compile(rb"(?>\r*\n|\r){2}")
 _LINE_END = re.compile(rb"\r*\n|\r")
-_FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
+FIELD = re.compile(rb"([!-9;-~]{1,200})[ \t]*:")
 _PARAMETER = re.compile(r';\s*+([^\s=;*"]{1,100})(?:\*(\d{1,4}))?(\*)?\s*+=\s*+("(?:[^"\\]|\\.)*+"?|[^;]*+)', re.S)
 _DEVICES = re.compile(r"(?:con|prn|aux|nul|clock\$|com[0-9¹²³]|lpt[0-9¹²³])(?=\.|\Z)", re.I)
 _ENDINGS = {
@@ -60,14 +60,14 @@ def read_block(data: bytes, start: int, end: int) -> Block:
         line = data[position:stop]
         if line[:1] in (b" ", b"\t") and fields:
             pieces.append(line)
-        elif named := _FIELD.match(line):
+        elif named := FIELD.match(line):
             if len(fields) >= MAX_FIELDS:
                 limited = True
                 break
             _join(fields, pieces)
             fields.append((named[1].decode("ascii"), b""))
             pieces = [line[named.end() :]]
-        elif not (line.startswith((b"From ", b">From ")) and position == start) and not _FIELD.match(data, following, cut):
+        elif not (line.startswith((b"From ", b">From ")) and position == start) and not FIELD.match(data, following, cut):
             body_at = position  # a line of text where a field should be: the empty line was forgotten
             break
         position = following

@@ -4,13 +4,12 @@ from dataclasses import dataclass
 
 from webapp.core.actor import Actor
 from webapp.core.wording import time_text
+from webapp.mail.message_ids import thread_of
 from webapp.mail.mime import ParsedMail
 from webapp.messages import service as messages
 from webapp.messages.models import Message
 
 MOST_QUOTED_LINES = 200
-#: of a long thread the newest; a header should stay readable
-MOST_REFERENCES = 20
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,7 @@ def draft_reply(actor: Actor, message_id: int) -> Answer:
     """Begin an answer to a message. raises NotFound when the actor does not see it, Forbidden without the right to read it"""
     message = messages.get_message(actor, message_id, scope="messages:read")
     mail = messages.read_message(actor, message)
-    in_reply_to, references = thread_of(mail)
+    in_reply_to, references = thread_of(mail.message_id, mail.references, mail.in_reply_to)
     return Answer(
         mailbox_id=message.mailbox_id, receivers=", ".join(receivers_of(message, mail)), subject=reply_subject(mail.subject),
         body=quoted(mail), in_reply_to=in_reply_to, references=references,
@@ -41,19 +40,6 @@ def receivers_of(message: Message, mail: ParsedMail) -> list[str]:
     if message.direction == "sent":
         return [address for _, address in mail.to]
     return [address for _, address in mail.reply_to] or ([mail.sender] if mail.sender else [])
-
-
-def thread_of(mail: ParsedMail) -> tuple[str | None, str | None]:
-    """(In-Reply-To, References) of an answer, from RFC 5322 section 3.6.4."""
-    own = _ids(mail.message_id)
-    earlier = _ids(mail.references) or _ids(mail.in_reply_to)[:1]
-    thread = [*earlier, *own][-MOST_REFERENCES:]
-    return (own[0] if own else None), (" ".join(thread) or None)
-
-
-def _ids(text: str) -> list[str]:
-    """The Message-IDs of a header, each in its angle brackets."""
-    return [f"<{word.strip('<>')}>" for word in text.split() if "@" in word and len(word) < 900]
 
 
 def reply_subject(subject: str) -> str:

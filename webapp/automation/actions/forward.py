@@ -9,13 +9,15 @@ from webapp.automation.actions.base import ActionType, Context, Result
 from webapp.automation.parameters import Parameter
 from webapp.core.http_guard import HttpClient
 from webapp.mail import mime
-from webapp.mail.address import format_address
+from webapp.mail.address import format_address, is_address
 
 #: headers of the original that would be wrong or would give something away once it goes on
 DROPPED = (
     "From", "Sender", "Reply-To", "Bcc", "Return-Path", "Delivered-To", "X-Original-To", "DKIM-Signature", "Disposition-Notification-To",
     "Return-Receipt-To", "Message-ID",
 )  # fmt: skip
+#: people whom answers go to, of a mail that names more
+MOST_ANSWERED = 20
 
 
 class Forward(ActionType):
@@ -67,7 +69,8 @@ def _sender_name(context: Context) -> str:
 
 def _answers_to(context: Context) -> str:
     people = context.mail.reply_to or ((context.mail.sender,) if context.mail.sender.email else ())
-    return ", ".join(format_address(mail_state.one_line(person.name), person.email) for person in people)
+    known = [person for person in people if is_address(person.email)]
+    return ", ".join(format_address(mail_state.one_line(person.name), person.email) for person in known[:MOST_ANSWERED])
 
 
 def _onward(context: Context) -> bytes:
@@ -80,7 +83,7 @@ def _onward(context: Context) -> bytes:
     if context.values.get("keep_sender", True) and (answers := _answers_to(context)):
         headers.append(("Reply-To", answers))
     if context.mail.message_id:
-        headers.append(("X-Forwarded-Message-Id", context.mail.message_id))
+        headers.append(("X-Forwarded-Message-Id", context.mail.message_id[:900]))
     raw = mail_state.with_headers(context.mail.raw, headers, without=DROPPED)
     subject = _subject(context)
     return raw if subject == context.mail.subject else mail_state.with_subject(raw, subject)
@@ -90,7 +93,7 @@ def _attached(context: Context) -> bytes:
     """A new mail that carries the original as it came in."""
     mail, run = context.mail, context.run
     text = f"Forwarded by the route “{run.route_name}” of {run.mailbox_email}.\n\nFrom: {mail.sender.shown}\nSubject: {mail.subject}\n"
-    keep = context.values.get("keep_sender", True) and mail.sender.email
+    keep = context.values.get("keep_sender", True) and is_address(mail.sender.email)
     return with_original(
         mime.NewMail(
             sender=run.mailbox_email, sender_name=mail_state.one_line(_sender_name(context)), to=outgoing.addresses(context, "to"),

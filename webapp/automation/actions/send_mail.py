@@ -15,6 +15,7 @@ from webapp.automation.parameters import Parameter
 from webapp.core.http_guard import HttpClient
 from webapp.mail import mime
 from webapp.mail.address import BadAddress, normalise
+from webapp.mail.message_ids import thread_of
 
 DEFAULT_SUBJECT = "Re: $SUBJECT"
 
@@ -88,10 +89,9 @@ def subject_of(context: Context) -> str:
 def build(context: Context, recipients: list[str]) -> bytes:
     mail, run = context.mail, context.run
     text, html = context.text("body") or None, context.html("html") if context.values.get("html") else None
-    own = f"<{mail.message_id.strip('<> ')}>" if mail.message_id.strip("<> ") else ""
-    references = " ".join(part for part in (mail.header("References") or "", own) if part)
+    in_reply_to, references = thread_of(mail.message_id, mail.header("References") or "", mail.header("In-Reply-To") or "")
     new = mime.NewMail(
         sender=run.mailbox_email, to=recipients, subject=subject_of(context), text=text, html=html, headers=outgoing.traces(context),
-        in_reply_to=own or None, references=references or None, auto_submitted="auto-replied",
+        in_reply_to=in_reply_to, references=references, auto_submitted="auto-replied",
     )  # fmt: skip
     return with_original(new, mail.raw) if context.values.get("attach_original") else mime.build(new)
