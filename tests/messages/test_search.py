@@ -176,7 +176,7 @@ def test_words_are_cut_like_the_index_does_it() -> None:
 SCRIPTS = {
     "Korean": "안녕하세요 메일", "Japanese": "これはテストです", "kana with marks": "が ぱ デ", "Russian": "свежий номер",
     "Greek": "ΟΔΟΣ Ύδρα", "Turkish": "İstanbul IĞDIR", "Vietnamese": "tiếng Việt", "decomposed": "cafe\u0301 ko\u0308ln",
-    "wide": "ＡＢＣ１２３", "ligature": "ﬁnal",
+    "wide": "ＡＢＣ１２３", "ligature": "ﬁnal", "long": "a" * 300,
     "Arabic": "مرحبا بالعالم", "Hindi": "हिन्दी भाषा", "Thai": "ภาษาไทย", "emoji between": "post📮box",
 }  # fmt: skip
 

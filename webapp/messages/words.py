@@ -19,6 +19,7 @@ LONGEST_WORD = 100
 WEIGHTS = {"subject": "A", "sender": "B", "receivers": "C", "files": "D", "body": "D"}
 FILE_MARK = "~"
 _WORD = re.compile(r"[^\W_]+")
+_TOO_LONG = re.compile(rf"([^\W_]{{{LONGEST_WORD}}})[^\W_]+")
 
 
 def words_of(text: str) -> list[str]:
@@ -46,9 +47,10 @@ _FOLDED = _Folds()
 
 
 def searchable(text: str, most: int = MOST_CHARS) -> str:
-    """`storable` in the one spelling of each character that the index keeps: composed, without wide forms and ligatures."""
+    """`storable` as the index keeps it: each character in its one composed form, no word longer than `words_of` has them."""
     kept = storable(text, most)
-    return kept if kept.isascii() else unicodedata.normalize("NFKC", kept)[:most]
+    kept = kept if kept.isascii() else unicodedata.normalize("NFKC", kept)[:most]
+    return _TOO_LONG.sub(r"\1 ", kept)
 
 
 def storable(text: str, most: int = MOST_CHARS) -> str:
