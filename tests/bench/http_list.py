@@ -46,7 +46,8 @@ def main() -> None:
             rival.terminate()
             rival.wait(10)
     for name, figures in seen.items():
-        say(bench="http_list", what=name, **{key: median([one[key] for one in figures]) for key in ("rps", "p50_ms", "p99_ms", "cpu_ms", "bad")})
+        medians = {key: median([one[key] for one in figures]) for key in ("rps", "p50_ms", "p99_ms", "cpu_ms", "bad")}
+        say(bench="http_list", what=name, **medians)
     say(
         bench="http_list", ratio_to_bare=ratio(seen, "rps", "first", "bare"), goal_ratio=0.6,
         ratio_to_same_columns=ratio(seen, "rps", "first", "same_columns"),
