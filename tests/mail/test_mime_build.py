@@ -152,7 +152,7 @@ def test_an_edited_body_keeps_files_and_added_files_come_last() -> None:
         (b"just text\r\nand more\r\n", b"just text\r\nand more\r\n"),
         (b"From x@y.test Mon Feb  8 02:00:00 2026\r\nSubject: a\r\n\r\nbody\r\n", b"body\r\n"),
         (b"Subject: a\r\nno field at all\r\n\r\nbody\r\n", b"no field at all\r\n\r\nbody\r\n"),
-        (b"Subject: a\r\nX-A\x00B: 1\r\n b\r\nX-C: 2\r\n\r\nbody\r\n", b"body\r\n"),
+        (b"Subject: a\r\nX-A\x00B: 1\r\nX-C: 2\r\n b\r\n\r\nbody\r\n", b"body\r\n"),
         (b"\r\nFrom: x@y.test\r\n\r\nbody\r\n", b"From: x@y.test\r\n\r\nbody\r\n"),
         (b" folded\r\nSubject : a\r\n\r\nbody", b"body"),
         (b"", b""),
