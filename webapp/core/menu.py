@@ -65,6 +65,7 @@ def build(actor: Actor) -> list[dict[str, Any]]:
 def _build(actor: Actor) -> list[dict[str, Any]]:
     here = (request.endpoint or "").split(".")[0]
     exact = {entry.endpoint for entry in _entries.values() if entry.endpoint == request.endpoint}
+    shared = sum(endpoint.split(".")[0] == here for endpoint in _entries) > 1  # then the address tells which of them it belongs to
     groups: list[dict[str, Any]] = []
     for label, icon in GROUPS:
         group = Group(label, icon)
@@ -72,6 +73,8 @@ def _build(actor: Actor) -> list[dict[str, Any]]:
             if entry.scope and not actor.may(entry.scope):
                 continue
             current = entry.endpoint in exact if exact else entry.endpoint.split(".")[0] == here
+            if shared and not exact:
+                current = current and f"{request.path}/".startswith(f"{url_for(entry.endpoint)}/")
             group.current = group.current or current
             if entry.label == label:
                 group.url = url_for(entry.endpoint)
