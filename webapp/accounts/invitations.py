@@ -266,6 +266,6 @@ def _take(invitation: Invitation, user: User, ip: str | None, request_id: str | 
     actor = actor_for(user, invitation.workspace_id, member.role, ip, request_id)
     audit.record(actor, "invitation.accept", target(invitation), before={"status": "pending"}, after={"status": "accepted"})
     if joined:
-        audit.record(actor, "member.create", Target("member", member.id, user.email), after={"email": user.email, "role": member.role})
+        audit.record(actor, "member.join", Target("member", member.id, user.email), after={"email": user.email, "role": member.role})
     live.notify(invitation.workspace_id, "members-changed")
     return member

@@ -22,7 +22,9 @@ class WorkspaceNew(Shape):
 
 
 class WorkspaceConfirm(Shape):
-    confirm = fields.String(required=True, metadata={"description": "the name of the workspace, so that nothing is deleted by mistake"})
+    confirm = fields.String(
+        load_default="", metadata={"description": "the name of the workspace; without it nothing is deleted"}
+    )  # fmt: skip
 
 
 class MemberSchema(Shape):

@@ -110,6 +110,8 @@ def login() -> Any:
     if current_user.is_authenticated:
         return redirect(safe_path(request.args.get("next")), 303)
     form = forms.LoginForm()
+    if request.method == "GET":
+        form.email.data = request.args.get("email", "")[:320]  # whoever has just made an account need not write it again
     status = 200
     if form.validate_on_submit():
         try:
@@ -194,7 +196,7 @@ def reset() -> Any:
     form = forms.ResetForm()
     if links.find("reset", key) is None:
         raise NotFound(
-            "This link was used already or is older than an hour.", hint="Ask the operator for a new one: python app.py user reset EMAIL."
+            "This link was used already or is older than an hour.", hint="Ask for a new one on the sign-in page: Forgot your password?"
         )
     if form.validate_on_submit():
         try:

@@ -33,7 +33,7 @@ def join() -> Any:
                 key, name=form.name.data or "", password=form.password.data or "", ip=client_ip(request), request_id=g.request_id
             )
             flash(f"Sign in as {invitation.email} to go on.", "ok")
-            return redirect(_sign_in(key), 303)
+            return redirect(_sign_in(key, invitation), 303)
         except Invalid as refused:
             db.session.rollback()
             forms.add_errors(form, refused)
@@ -44,13 +44,13 @@ def _page(key: str, invitation: Invitation, form: forms.JoinForm | None) -> Any:
     inviter = invitations.inviter_of(invitation)
     return render(
         "accounts/join.html", status=422 if form is not None and form.errors else 200, form=form, invitation=invitation,
-        place=invitations.workspace_of(invitation), inviter=inviter, meanings=forms.ROLES, sign_in_url=_sign_in(key),
+        place=invitations.workspace_of(invitation), inviter=inviter, meanings=forms.ROLES, sign_in_url=_sign_in(key, invitation),
         somebody=current_user.user.email if current_user.is_authenticated and current_user.user.email != invitation.email else None,
     )  # fmt: skip
 
 
-def _sign_in(key: str) -> str:
-    return url_for(".login", next=url_for(".join", key=key))
+def _sign_in(key: str, invitation: Invitation) -> str:
+    return url_for(".login", next=url_for(".join", key=key), email=invitation.email)
 
 
 def _join_signed_in(key: str, invitation: Invitation) -> Any:
