@@ -29,6 +29,15 @@ WHOLE = {
     "member.update": ("changed the role of", True),
     "member.delete": ("removed member", True),
     "mailbox.password": ("set a new password for", True),
+    "domain.recheck": ("had the records looked up of", True),
+    "domain.dns": ("found other records than before at", True),
+    "domain.unverify": ("missed the proof for three days of", True),
+    "domain.signature": ("changed the signature of", True),
+    "domain.match": ("changed the matching addresses of", True),
+    "dkim.rotate": ("made the next DKIM key of", True),
+    "dkim.activate": ("began to sign with", True),
+    "dkim.retire": ("retired", True),
+    "dkim.withdraw": ("gave up", True),
 }
 
 
