@@ -126,6 +126,14 @@ def test_with_htmx_it_opens_as_a_dialog_whose_form_is_a_plain_one(left_open: Any
     assert 'action="/confirm?next=/tokens/new"' in text
 
 
+def test_a_file_that_was_asked_for_comes_while_the_page_says_so_and_leads_back(left_open: Any) -> None:
+    asked = "/confirm?next=/audit/export.csv%3Faction%3Dtoken.create&back=/audit"
+    page = left_open.page.post(asked, {"_confirm_password": PASSWORD}).get_data(as_text=True)
+    assert '<meta http-equiv="refresh" content="0; url=/audit/export.csv?action=token.create">' in page and 'href="/audit"' in page
+    away = left_open.page.post("/confirm?next=/audit/export.csv&back=//evil.test", {"_confirm_password": PASSWORD})
+    assert "evil.test" not in away.get_data(as_text=True)
+
+
 def test_files_do_not_travel_and_the_page_says_so(left_open: Any) -> None:
     page = left_open.page.post("/tokens/new", {**NEW_TOKEN, "list": (io.BytesIO(b"secret content"), "list.csv")}).get_data(as_text=True)
     assert "choose list.csv again" in page and "secret content" not in page

@@ -4,6 +4,7 @@ A GET is led to /confirm and comes back. A POST is answered with a page that car
 with the password beside it, so that the step happens with exactly what was typed. Files do not travel along.
 """
 
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -23,6 +24,8 @@ from webapp.core.paint import safe_path
 #: names that no form of ours uses for itself
 PASSWORD, CODE = "_confirm_password", "_confirm_code"
 OURS = frozenset({PASSWORD, CODE, "_confirm_user"})
+#: addresses that answer with a file: the browser stays on the page that led there, so that page says so
+FILE = re.compile(r"export|\.(csv|json|zip|mbox|eml)$")
 #: what somebody without the demanded second factor may do: set it up, and look at another workspace
 OPEN_BEFORE = frozenset({"accounts.second_factor", "accounts.confirm", "accounts.open_workspace"})
 
@@ -42,9 +45,8 @@ def hurdle(actor: Actor, fresh: bool) -> Any:
     if confirming.is_fresh(found.confirmed_at):
         return None
     target = request.full_path.rstrip("?")
-    if is_fragment():
-        return _ask(found, url_for("accounts.confirm", next=target), go_to=target)
-    return redirect(url_for("accounts.confirm", next=target), 303)
+    url = url_for("accounts.confirm", next=target, back=_way_back(target) if _is_file(target) else None)
+    return _ask(found, url, go_to=target) if is_fragment() else redirect(url, 303)
 
 
 def _before_post(actor: Actor, found: sessions.Found) -> Any:
@@ -106,6 +108,10 @@ def _way_back(target: str | None) -> str:
     return safe_path(path) if came_from.netloc == request.host and came_from.path not in here else "/"
 
 
+def _is_file(target: str) -> bool:
+    return FILE.search(urlsplit(target).path) is not None
+
+
 @bp.route("/confirm", methods=["GET", "POST"])
 @needs()
 def confirm() -> Any:
@@ -116,7 +122,9 @@ def confirm() -> Any:
     if request.method == "POST":
         status, errors = _try(current_actor(), found, request.form)
         if not errors:
-            return redirect_to(target)
+            back = safe_path(request.args.get("back"))
+            return render("accounts/confirmed.html", target=target, back=back) if _is_file(target) else redirect_to(target)
     elif confirming.is_fresh(found.confirmed_at):
         return redirect_to(target)
-    return _ask(found, url_for("accounts.confirm", next=target), errors=errors, status=status, go_to=target)
+    url = url_for("accounts.confirm", next=target, back=request.args.get("back"))
+    return _ask(found, url, errors=errors, status=status, go_to=target)
