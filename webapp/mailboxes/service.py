@@ -77,6 +77,9 @@ def create_mailbox(
     # Hashing takes tens of milliseconds, so it comes before anything is locked.
     hashed = passwords.hash_password(secret)
     domain = domains.get_seen(actor, domain_id, for_update=True)
+    if not domain.is_hosted:
+        text = f"Mail for {domain.name} is kept elsewhere, so it has no mailboxes here."
+        raise Invalid(text, fields={"domain_id": [text]}, more={"reason": "domain_hosts_no_mailboxes"})
     email = _address(local, domain)
     if secret.lower() == email:
         raise invalid("password", "The password may not be the address itself; choose another.")
