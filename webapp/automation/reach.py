@@ -33,6 +33,13 @@ def is_limited(actor: Actor) -> bool:
     return actor.mailbox_ids is not None or actor.domain_ids is not None
 
 
+def is_seen(actor: Actor, mailbox_id: int) -> bool:
+    """Whether a mailbox of the actor's workspace lies within the limits of its token."""
+    if not is_limited(actor):
+        return True
+    return db.session.scalar(select(Mailbox.id).where(Mailbox.id == mailbox_id, within(actor, Mailbox.id))) is not None
+
+
 def list_mailboxes(actor: Actor, limit: int = 500) -> list[Mailbox]:
     """For selects on pages: the mailboxes within reach, by address."""
     query = mine(actor, Mailbox).where(within(actor, Mailbox.id)).order_by(Mailbox.email).limit(limit)

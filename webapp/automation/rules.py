@@ -109,6 +109,7 @@ def update_rule(actor: Actor, rule_id: int, changes: dict[str, Any], *, replace:
     """Change the given fields, or with `replace` all of them (those left out get their default). raises Invalid"""
     actor.require("rules:write")
     rule = get_mine(actor, Rule, rule_id, "rule", for_update=True)
+    usage.refuse_beyond(actor, "rule", usage.routes_of_rule(rule.id) if actor.is_limited else [])
     before = snapshot(rule)
     _fill(rule, {**(DEFAULTS if replace else before), **changes})
     db.session.flush()
@@ -122,6 +123,7 @@ def delete_rule(actor: Actor, rule_id: int, *, force: bool = False) -> Rule:
     """Put a rule into the trash. raises InUse with the routes that use it, unless `force` takes it out of them"""
     actor.require("rules:write")
     rule = get_mine(actor, Rule, rule_id, "rule", for_update=True)
+    usage.refuse_beyond(actor, "rule", usage.routes_of_rule(rule.id) if actor.is_limited else [])
     routes = usage.routes_of_rule(rule.id)
     if routes:
         usage.refuse_unless(force, "rule", rule.name, routes)

@@ -134,6 +134,7 @@ def update_action(actor: Actor, action_id: int, changes: dict[str, Any], *, repl
     """
     actor.require("actions:write")
     action = get_mine(actor, Action, action_id, "action", for_update=True)
+    usage.refuse_beyond(actor, "action", usage.routes_of_action(action.id) if actor.is_limited else [])
     before, sealed = snapshot(action), action.parameters
     changed_type = changes.get("type", action.type) != action.type
     kind = actions.find(action.type)
@@ -157,6 +158,7 @@ def delete_action(actor: Actor, action_id: int, *, force: bool = False) -> Actio
     """Put an action into the trash. raises InUse with the routes that use it, unless `force` takes it out of them"""
     actor.require("actions:write")
     action = get_mine(actor, Action, action_id, "action", for_update=True)
+    usage.refuse_beyond(actor, "action", usage.routes_of_action(action.id) if actor.is_limited else [])
     routes = usage.routes_of_action(action.id)
     if routes:
         usage.refuse_unless(force, "action", action.name, routes)

@@ -6,10 +6,11 @@ from sqlalchemy import delete, func, select, update
 
 from webapp.audit import service as audit
 from webapp.audit.service import Target
+from webapp.automation import reach
 from webapp.automation.models import Route, RouteAction, RouteRule
 from webapp.core.actor import Actor
 from webapp.core.db import db, utcnow
-from webapp.core.errors import InUse
+from webapp.core.errors import Forbidden, InUse
 
 
 def routes_of_rule(rule_id: int) -> list[Route]:
@@ -36,6 +37,13 @@ def refuse_unless(force: bool, noun: str, name: str, routes: list[Route]) -> Non
         fields={"routes": [f"{route.id}: {route.name}" for route in routes]},
         more={"routes": [{"id": route.id, "name": route.name, "mailbox_id": route.mailbox_id} for route in routes]},
     )
+
+
+def refuse_beyond(actor: Actor, noun: str, routes: list[Route]) -> None:
+    """A token that is limited to some mailboxes changes nothing that routes of others use. raises Forbidden"""
+    if any(not reach.is_seen(actor, route.mailbox_id) for route in routes):
+        text = f"This token is limited to certain domains or mailboxes, and routes of others use this {noun} too."
+        raise Forbidden(text, code="domain_scope_forbidden", hint="Use a token without such limits.")
 
 
 def take_rule_out(actor: Actor, rule_id: int, routes: list[Route]) -> None:
