@@ -80,10 +80,8 @@ def suspend_member(member_id: int) -> Any:
         member = members.suspend(current_actor(), member_id)
     except InvalidState as refused:
         return _refused(refused)
-    return made(
-        go_to=url_for(".members"), trigger=CHANGED, toast=f"{member.user.email} is suspended",
-        undo=url_for(".resume_member", member_id=member_id),
-    )  # fmt: skip
+    undo = url_for(".resume_member", member_id=member_id)
+    return redirect_to(url_for(".members"), toast=f"{member.user.email} is suspended", undo=undo)
 
 
 @bp.post("/members/<int:member_id>/resume")
@@ -94,7 +92,7 @@ def resume_member(member_id: int) -> Any:
         member = members.resume(current_actor(), member_id)
     except InvalidState as refused:
         return _refused(refused)
-    return made(go_to=url_for(".members"), trigger=CHANGED, toast=f"{member.user.email} can open this workspace again")
+    return redirect_to(url_for(".members"), toast=f"{member.user.email} can open this workspace again")
 
 
 @bp.route("/members/<int:member_id>/remove", methods=["GET", "POST"])
@@ -149,7 +147,7 @@ def resend_invitation(invitation_id: int) -> Any:
 def _sent(invitation: Invitation, url: str) -> Response:
     """What follows a fresh link: a word that it was mailed, or, while mail is captured, the link itself, this once."""
     if not letters.captured():
-        return made(go_to=url_for(".members"), trigger=CHANGED, toast=f"The invitation to {invitation.email} is on its way")
+        return redirect_to(url_for(".members"), toast=f"The invitation to {invitation.email} is on its way")
     workspace = persons.get_workspace(current_actor())
     response = render(
         "accounts/invited.html", "accounts/_invited_dialog.html", status=201, invitation=invitation, url=url, workspace_name=workspace.name
