@@ -32,13 +32,12 @@ def ask(*, email: str, ip: str | None, request_id: str | None) -> None:
     raises Invalid when it is no address at all, TooMany
     """
     address = check_email(email)
-    wait = throttle.wait_s(DOOR, address, ip)
-    if wait:
-        minutes = -(-wait // 60)
-        raise TooMany(
-            f"Links were asked for too often. Try again in {minutes} minute{'s' if minutes > 1 else ''}.", retry_after_s=wait
-        )
-    throttle.note_failure(DOOR, address, ip)
+    try:
+        throttle.take(DOOR, address, ip)
+    except TooMany as closed:
+        minutes = -(-(closed.retry_after_s or 60) // 60)
+        text = f"Links were asked for too often. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
+        raise TooMany(text, retry_after_s=closed.retry_after_s) from None
     db.session.add(ResetRequest(email=address, asked_at=utcnow(), ip=ip, request_id=request_id))
     db.session.flush()
     queue.ring(DRAIN)

@@ -117,8 +117,8 @@ def delete_workspace() -> Any:
     if request.method == "GET":
         return render(
             "parts/confirm.html", "parts/_confirm.html", title=f"Delete {found.name}", button="Delete workspace", url=request.path,
-            text=f"This deletes {in_words(workspaces.what_goes(actor), 20)}. Its addresses take no mail from that moment, its tokens end, "
-            "waiting mail is not sent, and nothing of it can be brought back.",
+            text=f"This removes {in_words(workspaces.what_goes(actor), 20)}. Its addresses take no mail from that moment, its tokens end, "
+            "waiting mail is not sent, and nothing of it can be brought back. People keep their accounts.",
             milder="Leaving the workspace, or pausing its mailboxes, keeps everything.", typed=found.name, cancel=url_for(".workspace"),
         )  # fmt: skip
     try:
