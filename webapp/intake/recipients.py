@@ -1,5 +1,6 @@
 """Which mailbox takes mail for an address, and the replies about its limits: the answers at RCPT (DESIGN section 5)."""
 
+from webapp.core.config import settings
 from webapp.core.wording import human_bytes
 from webapp.mail import status
 from webapp.mail.address import BadAddress, parse_address
@@ -17,6 +18,11 @@ REASONS = {
 FULL = {
     "hour": status.MAILBOX_BUSY, "day": status.MAILBOX_BUSY, "total": status.MAILBOX_HOLDS_NO_MORE, "storage": status.MAILBOX_FULL,
 }  # fmt: skip
+
+
+def full(address: str) -> str | None:
+    """`postmaster` alone as the address that it stands for here, None when nobody reads it; every other address unchanged."""
+    return addressing.postmaster(settings().hostname) if address.lower() == "postmaster" else address
 
 
 def is_address(text: str) -> bool:

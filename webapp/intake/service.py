@@ -7,7 +7,7 @@ Replies are whole reply lines (`mail.status`); None means yes. Functions here ar
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from webapp.audit import service as audit
@@ -66,6 +66,10 @@ def check_sender(kind: str, who: Who | None, address: str, ip: str, size_bytes: 
 
 def check_recipient(kind: str, who: Who | None, address: str, ip: str, trusted: bool, size_bytes: int = 0) -> str | None:
     """At RCPT TO: the mailbox here that takes it; a login may also write to the rest of the world. size_bytes as MAIL FROM said it"""
+    named = recipients.full(address)
+    if named is None:
+        return status.MAILBOX_UNKNOWN
+    address = named
     if not recipients.is_address(address):
         return status.BAD_ADDRESS
     found = recipients.resolve(address)
@@ -112,7 +116,7 @@ def accept(arrivals: Sequence[Arrival]) -> list[str]:
     """
     ready: dict[int, Ready] = {}
     replies: dict[int, str] = {}
-    for place, arrival in enumerate(arrivals):
+    for place, arrival in enumerate(map(with_full_addresses, arrivals)):
         try:
             refusal = look_at(arrival)
             if refusal is None:
@@ -129,6 +133,16 @@ def accept(arrivals: Sequence[Arrival]) -> list[str]:
     replies.update(_together({place: one for place, one in ready.items() if place not in from_logins}, deliver))
     replies.update(_together(from_logins, submit))
     return [replies.get(place, status.STORE_FAILED) for place in range(len(arrivals))]
+
+
+def with_full_addresses(arrival: Arrival) -> Arrival:
+    """The arrival with `postmaster` written out."""
+    if all("@" in address for address in arrival.recipients):
+        return arrival
+    with reading():
+        full = [recipients.full(address) or address for address in arrival.recipients]
+        db.session.rollback()
+    return replace(arrival, recipients=list(dict.fromkeys(full)))
 
 
 def look_at(arrival: Arrival) -> str | None:

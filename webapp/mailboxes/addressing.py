@@ -1,11 +1,15 @@
 """Which mailbox an address reaches, and who may log in as one. No actor: SMTP asks before anybody is known.
 
-    exact address → name+tag as name → the domain's catch-all → postmaster@ and abuse@ to the owners → nobody
+    exact address → name+tag as name → the same at the domain whose addresses this one matches → the domain's catch-all
+    → postmaster@ and abuse@ to the owners → nobody
+
+A domain whose mail is kept elsewhere has no address here.
 """
 
 from dataclasses import dataclass
 
 from sqlalchemy import and_, case, select
+from sqlalchemy.orm import aliased
 
 from webapp.accounts import passwords
 from webapp.accounts.models import Membership, User
@@ -60,10 +64,14 @@ def resolve(address: str) -> Resolved:
     if not rows:
         return Resolved(None, None, "unknown_domain")
     domain: Domain = rows[0][0]
+    if not domain.is_hosted:
+        return Resolved(None, None, "unknown_domain")
     # The exact address wins over the one without its tag.
     boxes = sorted((row[1] for row in rows if row[1] is not None), key=lambda box: box.email != parsed.text)
     if boxes:
         return _taken_by(boxes[0], domain)
+    if domain.primary_domain_id is not None and (matched := _matching(domain, parsed.local, base)) is not None:
+        return _taken_by(matched, domain)
     if domain.catch_all_enabled and domain.catch_all_destination:
         found = _in_workspace(domain.workspace_id, domain.catch_all_destination)
         if found is not None:
@@ -79,6 +87,32 @@ def _taken_by(mailbox: Mailbox, domain: Domain) -> Resolved:
     if mailbox.status != "active":
         return Resolved(mailbox, domain, "paused")
     return Resolved(mailbox, domain, None if mailbox.can_receive else "not_receiving")
+
+
+def _matching(domain: Domain, local: str, base: str) -> Mailbox | None:
+    """The mailbox of the same local part at the primary domain."""
+    primary = aliased(Domain)
+    query = select(Mailbox).join(primary, primary.id == Mailbox.domain_id).where(
+        primary.id == domain.primary_domain_id, primary.workspace_id == domain.workspace_id, primary.deleted_at.is_(None),
+        primary.mail_hosting == "trekmail", Mailbox.deleted_at.is_(None), Mailbox.local_part.in_({local, base}),
+    )  # fmt: skip
+    return min(db.session.scalars(query), key=lambda box: box.local_part != local, default=None)
+
+
+def postmaster(hostname: str) -> str | None:
+    """The address behind `postmaster` without a domain (RFC 5321 section 4.5.1): of the domain that our host name belongs to when that is
+    one of ours, else of the oldest that has somebody to read it; verified ones first. None when nobody reads mail here at all."""
+    labels = hostname.lower().split(".")
+    ours = [".".join(labels[start:]) for start in range(len(labels))]
+    ranks = (
+        case((and_(Domain.verified_at.is_not(None), Domain.status == "active"), 0), else_=1),
+        case({name: place for place, name in enumerate(ours)}, value=Domain.name, else_=len(ours)), Domain.id,
+    )  # fmt: skip
+    for name in db.session.scalars(select(Domain.name).where(Domain.deleted_at.is_(None)).order_by(*ranks).limit(20)).all():
+        address = f"{ROLES[0]}@{name}"
+        if resolve(address).reason is None:
+            return address
+    return None
 
 
 def _in_workspace(workspace_id: int, email: str) -> Mailbox | None:
