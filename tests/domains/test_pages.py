@@ -200,7 +200,10 @@ def test_a_domain_whose_name_is_in_use_again_does_not_come_back(alice: Any, eve:
     assert db.session.get(Domain, domain.id).deleted_at is not None  # type: ignore[union-attr]
 
 
-PATHS = (("get", ""), ("get", "/edit"), ("post", "/edit"), ("post", "/check"), ("get", "/rotate"), ("post", "/rotate"), ("get", "/delete"), ("post", "/delete"))
+PATHS = (
+    ("get", ""), ("get", "/edit"), ("post", "/edit"), ("post", "/check"), ("get", "/rotate"), ("post", "/rotate"), ("get", "/delete"),
+    ("post", "/delete"),
+)  # fmt: skip
 
 
 @pytest.mark.parametrize(("method", "path"), [*PATHS, ("get", "/vouch"), ("post", "/vouch"), ("post", "/restore")])

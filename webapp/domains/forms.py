@@ -5,6 +5,7 @@ from typing import Any
 from flask_wtf import FlaskForm
 from marshmallow import Schema, ValidationError
 from wtforms import BooleanField, IntegerField, RadioField, StringField
+from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length, NumberRange
 
 from webapp.core.body import flatten
@@ -61,7 +62,7 @@ class DomainSettingsForm(FlaskForm):
 class RotateForm(FlaskForm):
     algorithm = RadioField(
         "Kind", default="rsa",
-        choices=[("rsa", "RSA, 2048 bits: every receiver checks it"), ("ed25519", "Ed25519, signs beside the RSA key")],
+        choices=[SelectChoice("rsa", "RSA, 2048 bits; every receiver checks it"), SelectChoice("ed25519", "Ed25519, beside the RSA key")],
     )  # fmt: skip
     overlap_days = IntegerField(
         "Days of overlap", default=OVERLAP_DAYS, validators=[NumberRange(0, LONGEST_OVERLAP_DAYS, f"0 to {LONGEST_OVERLAP_DAYS} days.")],

@@ -1,6 +1,6 @@
 """Domains in the browser: the list, adding one, its records and its proof, changing, deleting and bringing back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -97,9 +97,16 @@ def state_of(domain: Domain) -> dict[str, Any]:
     running = coming is not None and (coming.is_running or coming.due_at <= utcnow())
     records = schemas_dns.known_records(domain, last)
     return {
-        "domain": domain, "why": why.explain(domain, records, running), "records": records, "last": last, "coming": coming,
-        "running": running, "zone": schemas_dns.zone_file(domain), "keys": list(reversed(domain.keys)), "kinds": keys.NAMES,
+        "domain": domain, "why": why.explain(domain, records, running), "records": records, "coming": coming,
+        "running": running, "labels": why.TITLES, "resolvers": _resolvers(records), "zone": schemas_dns.zone_file(domain),
+        "keys": list(reversed(domain.keys)), "kinds": keys.NAMES,
     }  # fmt: skip
+
+
+def _resolvers(records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Who was asked, when it is not too many to be named."""
+    known = sorted({record["resolver"] for record in records if record["resolver"]})
+    return known if len(known) < 3 else []
 
 
 @bp.post("/domains/<int:domain_id>/check")

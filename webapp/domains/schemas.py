@@ -32,7 +32,7 @@ class BulkAddIn(Shape):
     domains = fields.List(Line(255, 1), required=True, validate=validate.Length(1, bulk.MOST))
 
 
-class NoteIn(Shape):
+class DomainNoteIn(Shape):
     note = Line(LONGEST_NOTE, required=True, allow_none=True)
 
 

@@ -8,6 +8,8 @@ from webapp.domains.models import DkimKey, Domain
 from webapp.domains.verification import advice
 
 LABELS = {"verification": "the proof", "mx": "MX", "spf": "SPF", "dkim": "DKIM"}
+#: how the rows of the records are called
+TITLES = {"verification": "Proof", "mx": "MX", "spf": "SPF", "dkim": "DKIM", "dmarc": "DMARC", "return": "Return path"}
 
 
 class Why(NamedTuple):

@@ -156,6 +156,7 @@ def _spf(record: Record, domain: str, hostname: str, ask: Ask) -> Verdict:
             return _of(answer, "different", f"The SPF record {QUOTES}.", fix=fix)
         verdict = _absent(answer, "TXT", domain)
         return replace(verdict, sentence=verdict.sentence.replace("but not ours", "but none with SPF"))
+    answer = _Part(records, answer.resolver, answer.ttl_s)
     if len(records) > 1:
         text = f"{domain} has {len(records)} SPF records, and receivers then believe none of them. Publish one in their place."
         return _of(answer, "different", text, fix=spf_record.merged(records, hostname))
@@ -304,6 +305,17 @@ def _return_path(record: Record, domain: str, hostname: str, ask: Ask) -> Verdic
         where = seen[-1] if first.values else some(sorted(theirs))
         return _of(first, "different", f"{record.host} leads to {where}, not to {hostname}.", fix=record.value)
     return _absent(first, "CNAME", record.host)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Those values of an answer that are about the record in question."""
+
+    values: list[str]
+    resolver: str
+    ttl_s: int
+    status: str = "ok"
+    is_certain: bool = True
 
 
 @dataclass(frozen=True)

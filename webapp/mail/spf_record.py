@@ -172,7 +172,7 @@ def with_us(record: str, hostname: str) -> str:
 
 
 def merged(records: Iterable[str], hostname: str) -> str:
-    """One record out of several: every term once, our host among them, the strictest `all` at the end."""
+    """One record out of several: every term once, our host among them, and of their ends the milder, but none that lets everybody send."""
     seen: dict[str, str] = {}
     ends, redirects = [], []
     for record in records:
@@ -186,5 +186,5 @@ def merged(records: Iterable[str], hostname: str) -> str:
     ours = f"a:{hostname}"
     terms = list(seen.values()) if {ours, f"+{ours}"} & set(seen) else [ours, *seen.values()]
     if ends:
-        return " ".join([VERSION, *terms, max(ends, key=_STRICTNESS.index) + "all"])
+        return " ".join([VERSION, *terms, min((end for end in ends if end != "+"), key=_STRICTNESS.index, default="~") + "all"])
     return " ".join([VERSION, *terms, *(redirects[:1] or ["~all"])])

@@ -13,7 +13,7 @@ from webapp.domains.api.blueprint import blp
 @blp.route("/domains/<int:domain_id>/note")
 class Note(MethodView):
     @blp.needs("domains:write")
-    @blp.arguments(schemas.NoteIn)
+    @blp.arguments(schemas.DomainNoteIn)
     @blp.response(200, schemas.DomainSchema)
     def patch(self, given: dict[str, Any], domain_id: int) -> Any:
         """Write or clear the note of a domain."""
