@@ -83,6 +83,7 @@
     exact: { day: "numeric", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short" },
     time: { hour: "2-digit", minute: "2-digit", timeZoneName: "short" },
     clock: { hour: "2-digit", minute: "2-digit", second: "2-digit", timeZoneName: "short" },
+    hour: { hour: "2-digit", minute: "2-digit" },
     day: { day: "numeric", month: "short", year: "numeric" },
   };
   const painted = (shape, moment) => new Intl.DateTimeFormat("en-GB", shape).format(moment).replace("Sept", "Sep");
@@ -104,12 +105,22 @@
     }
   };
 
-  // ---- picks: the bulk bar counts, one box picks the page
+  // ---- picks: the bulk bar counts and asks for the numbers behind ("picked"), one box picks the page; a swap of the list keeps them
   const picks = () => all(".rows .pick input[name]");
+  let counted = "", kept = new Set();
   const countPicks = () => {
-    const picked = picks().filter((box) => box.checked).length;
-    for (const el of all("[data-picked]")) el.textContent = `${picked.toLocaleString("en")} picked.`;
+    const boxes = picks().filter((box) => box.checked), picked = boxes.length, every = find("[data-pick-every]:checked");
+    for (const el of all("[data-picked]")) el.textContent = every ? `All ${el.dataset.all} picked.` : `${picked.toLocaleString("en")} picked.`;
     for (const box of all("[data-pick-all]")) { box.checked = picked > 0 && picked === picks().length; box.indeterminate = picked > 0 && !box.checked; }
+    const now = JSON.stringify([Boolean(every), boxes.map((box) => box.value)]);
+    if (picked && now !== counted) document.body.dispatchEvent(new CustomEvent("picked"));
+    counted = now;
+  };
+  const keepPicks = (target) => { kept = new Set(target?.querySelectorAll ? all(".pick input[name]:checked", target).map((box) => box.value) : []); };
+  const putPicksBack = () => {
+    if (kept.size) counted = "";                              // the new bar has no numbers yet
+    for (const box of picks()) if (kept.has(box.value)) box.checked = true;
+    kept.clear();
   };
 
   document.addEventListener("click", (event) => {
@@ -130,7 +141,7 @@
   });
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-pick-all]")) for (const box of picks()) box.checked = event.target.checked;
-    if (event.target.closest(".pick")) countPicks();
+    if (event.target.closest(".pick, .bulk")) countPicks();
   });
   document.addEventListener("reset", () => setTimeout(countPicks));
   document.addEventListener("close", (event) => { if (event.target.matches?.("dialog")) whenClosed(event.target); }, true);
@@ -202,14 +213,16 @@
     const id = xhr.getResponseHeader("X-Request-Id");
     return { text: head ? `${head}.` : "Something broke on our side. Nothing was saved.", note: id ? `Request ${id}` : "", tone: "bad" };
   };
-  let held = null;
+  let held = null, unfolded = [];                                // what was unfolded stays so
   const hold = (target) => {
+    unfolded = target ? all("details[id][open]", target).map((box) => box.id) : [];
     const active = document.activeElement;
     if (!active || active === document.body || !target?.contains?.(active)) { held = null; return; }
     const row = active.closest("tr");
     held = { id: active.id, row: row?.id, place: row ? rows().indexOf(row) : -1, start: active.selectionStart, end: active.selectionEnd };
   };
   const restore = () => {
+    for (const id of unfolded.splice(0)) document.getElementById(id)?.setAttribute("open", "");
     if (!held || (document.activeElement && document.activeElement !== document.body)) { held = null; return; }
     const list = rows();
     const row = (held.row && document.getElementById(held.row)) || (held.place >= 0 && list[Math.min(held.place, list.length - 1)]);
@@ -234,11 +247,14 @@
       }
     }
     hold(event.detail.target);
+    keepPicks(event.detail.target);
   });
-  document.addEventListener("htmx:afterSettle", (event) => { localTimes(event.target); showDialogs(document); restore(); backToOpener(); countPicks(); findNames(); showFound(); });
+  document.addEventListener("htmx:afterSettle", (event) => { localTimes(event.target); showDialogs(document); restore(); backToOpener(); putPicksBack(); countPicks(); findNames(); showFound(); });
   document.addEventListener("htmx:afterRequest", (event) => {
     const dialog = event.detail.elt?.closest?.("dialog"), { xhr, requestConfig } = event.detail;
-    if (dialog?.isConnected && event.detail.successful && requestConfig?.verb !== "get" && xhr.status < 300) dialog.close();
+    const did = event.detail.successful && requestConfig?.verb !== "get" && xhr.status < 300;
+    if (dialog?.isConnected && did) dialog.close();
+    if (did && !xhr.responseText) { const bar = find("form.bulk"); if (bar) { kept.clear(); bar.reset(); } }   // done with what was picked
     const wrong = xhr?.status === 422 && find("[aria-invalid=true]");
     if (wrong) setTimeout(() => wrong.isConnected && wrong.focus(), 40);
   });

@@ -7,9 +7,10 @@ from flask import Blueprint, Flask, current_app, g, redirect, url_for
 from webapp.accounts import frame
 from webapp.accounts import service as accounts
 from webapp.core import menu
-from webapp.core.access import doors, needs
-from webapp.core.htmx import render
-from webapp.dashboard import service
+from webapp.core.access import current_actor, doors, needs
+from webapp.core.errors import InvalidState
+from webapp.core.htmx import made, redirect_to, render
+from webapp.dashboard import samples, service
 from webapp.dashboard.keys import KEYS
 
 bp = Blueprint("dashboard", __name__)
@@ -26,8 +27,19 @@ def home() -> Any:
         return hurdle
     home = service.look(actor)
     for figure in home.figures:
-        figure["url"] = address(figure["goes"])
+        figure["url"] = address(figure["goes"], **figure.get("asks", {}))
     return render("dashboard/home.html", "dashboard/_live.html", home=home, captured=frame.way_out() == "capture", address=address)
+
+
+@bp.post("/sample-mail")
+@needs("testmail:run")
+def sample() -> Any:
+    """Have a first mail arrive."""
+    try:
+        samples.send_one(current_actor())
+    except InvalidState as refused:
+        return redirect_to(url_for("dashboard.home"), toast=f"{refused.message} {refused.hint}", tone="bad")
+    return made(go_to=url_for("messages.list_page"), trigger="messages-changed", toast="A sample mail is on its way in")
 
 
 @bp.get("/keys")
@@ -37,9 +49,9 @@ def keys() -> Any:
     return render("dashboard/keys.html", "dashboard/_keys.html", keys=KEYS)
 
 
-def address(endpoint: str) -> str | None:
+def address(endpoint: str, **values: Any) -> str | None:
     """Where a button or number leads; None for a page that is not there, so that nothing leads nowhere."""
-    return url_for(endpoint) if endpoint in current_app.view_functions else None
+    return url_for(endpoint, **values) if endpoint in current_app.view_functions else None
 
 
 def init_app(app: Flask) -> None:

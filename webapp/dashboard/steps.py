@@ -1,18 +1,20 @@
 """The first steps of a workspace, each with its real state: what is done, what waits, what is next."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
 
-from webapp.accounts import second_factor
+from webapp.accounts import invitations, second_factor
+from webapp.accounts.models import Membership
 from webapp.automation.models import Route
 from webapp.core import counters
 from webapp.core.actor import Actor
 from webapp.core.config import settings
-from webapp.core.db import db
+from webapp.core.db import db, utcnow
 from webapp.core.lookup import mine
+from webapp.core.wording import span
 from webapp.domains.models import Domain
 from webapp.mailboxes.models import Mailbox
 from webapp.messages.models import Message
@@ -22,7 +24,11 @@ from webapp.tokens.models import ApiToken
 
 @dataclass
 class Step:
-    """One line of the checklist. state: done, next (under way) or todo; `goes` is the endpoint of its button."""
+    """One line of the checklist.
+
+    state   done, next (under way) or todo
+    goes    the endpoint of its button, with its `values`; posted to when `post`
+    """
 
     title: str
     text: str
@@ -31,48 +37,61 @@ class Step:
     goes: str = ""
     button: str = ""
     scope: str = ""
+    post: bool = False
+    values: dict[str, int] = field(default_factory=dict)
 
 
 def look(actor: Actor) -> list[Step]:
-    """The checklist, in the order in which the steps make sense."""
-    mailbox = _newest(actor, Mailbox)
-    return [_domain(actor), _mailbox(mailbox), _receive(actor, mailbox), _route(actor), _send(actor), _token(actor), _second_factor(actor)]
+    """The checklist, in the order of the first ten minutes."""
+    mailbox, domain = _newest(actor, Mailbox), _newest(actor, Domain)
+    return [
+        _receive(actor, mailbox, domain), _send(actor), _token(actor), _route(actor), _domain(actor, domain), _invite(actor),
+        _second_factor(actor),
+    ]  # fmt: skip
 
 
 def _newest(actor: Actor, model: Any) -> Any:
     return db.session.scalar(mine(actor, model).order_by(model.id.desc()).limit(1))
 
 
-def _domain(actor: Actor) -> Step:
+def _domain(actor: Actor, newest: Domain | None) -> Step:
     step = Step(
         "Add a domain", "Mail for it comes here once its records say so", "todo", None, "domains.new_page", "Add domain", "domains:create"
     )
     proven = db.session.scalar(mine(actor, Domain).where(Domain.status == "active").order_by(Domain.id.desc()).limit(1))
     if proven is not None:
         step.state, step.at, step.text = "done", proven.verified_at or proven.created_at, f"{proven.name} is verified"
-    elif (waiting := _newest(actor, Domain)) is not None:
-        step.state, step.text = "next", f"{waiting.name} waits for its TXT record; mail from this machine works already"
-        step.goes, step.button, step.scope = "domains.list_page", "Show records", "domains:read"
+    elif newest is not None:
+        step.title = f"Add a domain: {newest.name}"
+        step.state, step.text = "next", f"It waits for its TXT record{_checked(newest)}; mail from this machine works already"
+        step.goes, step.button, step.scope, step.values = "domains.show_page", "Show records", "domains:read", {"domain_id": newest.id}
     return step
 
 
-def _mailbox(mailbox: Mailbox | None) -> Step:
-    step = Step("Add a mailbox", "An address that takes mail", "todo", None, "mailboxes.new_page", "Add mailbox", "mailboxes:create")
-    if mailbox is not None:
-        step.state, step.at, step.text = "done", mailbox.created_at, f"{mailbox.email} takes mail"
-    return step
+def _checked(domain: Domain) -> str:
+    if domain.last_checked_at is None:
+        return ", not looked up yet"
+    return f", last looked up {span((utcnow() - domain.last_checked_at).total_seconds())} ago"
 
 
-def _receive(actor: Actor, mailbox: Mailbox | None) -> Step:
+def _receive(actor: Actor, mailbox: Mailbox | None, domain: Domain | None) -> Step:
+    """An address first; then a sample can be asked for, or a mail sent by hand."""
     known = settings()
-    where = f"SMTP at {known.smtp_host}:{known.smtp_port}"
-    text = f"Send one to {mailbox.email}, {where}" if mailbox else "Needs a mailbox first"
-    step = Step("Receive a mail", text, "next" if mailbox else "todo")
+    step = Step("Receive a mail", "", "todo")
     total = counters.read(actor.workspace_id, "messages:received")
     if total:
         step.state, step.text = "done", f"{total:,} received"
         if (message := _newest_received(actor)) is not None:
             step.at, step.text = message.created_at, f"“{(message.subject or 'No subject')[:60]}” reached {message.recipient}"
+    elif mailbox is not None:
+        step.state, step.text = "next", f"Send one to {mailbox.email}, SMTP at {known.smtp_host}:{known.smtp_port}"
+        step.goes, step.button, step.scope, step.post = "dashboard.sample", "Send me a sample", "testmail:run", True
+    elif domain is not None:
+        step.text, step.goes = f"Needs a mailbox, such as hello@{domain.name}", "mailboxes.new_page"
+        step.button, step.scope = "Add mailbox", "mailboxes:create"
+    else:
+        step.text = "Needs a domain and a mailbox; a name that you made up, such as try.example, is enough to begin"
+        step.goes, step.button, step.scope = "domains.new_page", "Add domain", "domains:create"
     return step
 
 
@@ -81,6 +100,23 @@ def _newest_received(actor: Actor) -> Any:
     newest = mine(actor, Message).with_only_columns(Message.id).order_by(Message.id.desc()).limit(500)
     columns = select(Message.created_at, Message.subject, Message.recipient).where(Message.id.in_(newest.scalar_subquery()))
     return db.session.execute(columns.where(Message.direction == "received").order_by(Message.id.desc()).limit(1)).first()
+
+
+def _invite(actor: Actor) -> Step:
+    """Done when somebody else is a member; under way while an invitation is open."""
+    step = Step("Invite people", "Each with a role of their own", "todo", None, "accounts.invite", "Invite people", "workspaces:write")
+    of_others = Membership.workspace_id == actor.workspace_id, Membership.user_id != actor.user_id
+    newest = select(Membership).where(*of_others).order_by(Membership.id.desc()).limit(4)
+    members = list(db.session.scalars(newest))
+    if members:
+        names = [member.user.name or member.user.email for member in members[:3]]
+        more = " and others" if len(members) > 3 else ""
+        step.state, step.at = "done", members[0].created_at
+        step.text = f"{', '.join(names)}{more} {'has' if len(members) == 1 else 'have'} joined"
+    elif (open_ones := invitations.list_open(actor)) and actor.may("account:read"):
+        step.state, step.text = "next", f"{open_ones[-1].email} has not answered yet"
+        step.goes, step.button, step.scope = "accounts.members", "Show invitations", "account:read"
+    return step
 
 
 def _route(actor: Actor) -> Step:

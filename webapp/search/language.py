@@ -86,7 +86,7 @@ def parse(text: str) -> Query:
             query.mail_only = True
             _check(query, key, value)
         elif value.rstrip(":").lower() not in {*MAIL_KEYS, "in", "mailbox", "token"} or not value.endswith(":"):
-            query.words += words_of(f"{key} {value}") if part["phrase"] is None else [value.lower()]
+            query.words += words_of(f"{key} {value}") if part["phrase"] is None else list(filter(None, [value.strip().lower()]))
     query.mail = " ".join(rest)
     if len(query.words) > MOST_WORDS:
         query.notes.append(f"Names are compared with the first {MOST_WORDS} words.")
