@@ -5,8 +5,8 @@ from typing import Any
 from flask import Flask, g, request
 from flask.views import MethodView
 
-from webapp.audit import service
-from webapp.audit.schemas import AuditEntrySchema, AuditQuery
+from webapp.audit import export, retention, service, streaming
+from webapp.audit.schemas import AuditEntrySchema, AuditExportQuery, AuditKeeping, AuditKeepingPatch, AuditQuery
 from webapp.audit.service import Target
 from webapp.core import openapi, web
 from webapp.core.access import current_actor
@@ -34,6 +34,38 @@ class AuditEvent(MethodView):
     def get(self, entry_id: int) -> Any:
         """Show one audit entry."""
         return service.get_entry(current_actor(), entry_id)
+
+
+FILE = {"schema": {"type": "string"}}
+
+
+@blp.route("/audit-events/export")
+class AuditExport(MethodView):
+    @blp.needs("audit:read")
+    @blp.arguments(AuditExportQuery, location="query")
+    @blp.response(200, content_type="text/csv", description="The entries, oldest first, as they are read")
+    @blp.doc(responses={"200": {"content": {"text/csv": FILE, "application/x-ndjson": FILE}}})
+    def get(self, asked: dict[str, Any]) -> Any:
+        """Export all audit entries that the filters let through, as CSV or as one JSON object a line; the export itself is audited."""
+        form, raw = asked.pop("format"), asked.pop("raw")
+        return streaming.answer(export.begin(current_actor(), asked, form=form, raw=raw))
+
+
+@blp.route("/audit-retention")
+class AuditRetention(MethodView):
+    @blp.needs("audit:read")
+    @blp.response(200, AuditKeeping)
+    def get(self) -> Any:
+        """Show how long the audit log is kept, and when it was last signed and verified."""
+        return retention.keeping(current_actor())
+
+    @blp.needs("audit:write")
+    @blp.arguments(AuditKeepingPatch)
+    @blp.response(200, AuditKeeping)
+    def patch(self, asked: dict[str, Any]) -> Any:
+        """Set how many days audit entries are kept; older ones go within the hour and do not come back."""
+        retention.set_keep_days(current_actor(), asked["keep_days"])
+        return retention.keeping(current_actor())
 
 
 def note_refusal(error: HouseError) -> None:

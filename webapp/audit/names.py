@@ -17,8 +17,8 @@ from sqlalchemy import bindparam, text
 
 from webapp.core.db import db, is_sqlite
 
-#: on PostgreSQL so many hits are taken at once; what has more turns up soon when the log is walked. Past EXPECTED it walks at once
-FEW, EXPECTED = 20_000, 60_000
+#: on PostgreSQL so many hits are taken at once; what has more turns up soon when the log is walked
+FEW = 20_000
 LONGEST = 100
 _WORD = re.compile(r"[^\W_]+")
 
@@ -102,7 +102,7 @@ def few(tsquery: str) -> list[int] | None:
     is met soon on the walk.
     """
     expected = db.session.execute(ESTIMATE, {"query": tsquery}).scalar_one()[0]["Plan"]["Plan Rows"]
-    if int(expected) > EXPECTED:
+    if int(expected) > FEW:
         return None
     db.session.execute(text("SET LOCAL enable_seqscan = off"))
     ids = list(db.session.execute(TAKE, {"query": tsquery, "most": FEW + 1}).scalars())

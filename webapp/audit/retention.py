@@ -15,7 +15,7 @@ from webapp.audit import chain, checkpoints, names, service
 from webapp.audit.checkpoints import Checkpoint
 from webapp.audit.models import AuditEntry, AuditHead
 from webapp.audit.search import newest_before
-from webapp.audit.service import Target
+from webapp.audit.service import LOG
 from webapp.core.actor import Actor
 from webapp.core.db import begin_writing, db, utcnow
 from webapp.core.errors import invalid
@@ -24,7 +24,6 @@ log = logging.getLogger("mailroom.audit")
 #: whoever wants to hide something must not be able to do it within a month
 LEAST_DAYS, MOST_DAYS = 30, 36_500
 BATCH = 500
-LOG = Target("audit", None, "Audit log")
 
 
 def head_of(actor: Actor) -> AuditHead:
@@ -39,7 +38,17 @@ def head_of(actor: Actor) -> AuditHead:
     )  # fmt: skip
 
 
-def set_keep_days(actor: Actor, days: int | None) -> AuditHead:
+def keeping(actor: Actor) -> dict[str, Any]:
+    """The same in the words of the API."""
+    head = head_of(actor)
+    return {
+        "keep_days": head.keep_days, "entries": head.kept, "removed": head.cut_position, "removed_at": head.cut_at,
+        "checkpoint_entries": head.checkpoint_count, "checkpoint_at": head.checkpoint_at, "verified_at": head.verified_at,
+        "fault": head.fault,
+    }  # fmt: skip
+
+
+def set_keep_days(actor: Actor, days: int | None) -> None:
     """Keep entries for so many days; None for ever. What is older goes within the hour, and does not come back.
 
     raises Invalid below LEAST_DAYS or above MOST_DAYS; Forbidden below owner
@@ -52,7 +61,13 @@ def set_keep_days(actor: Actor, days: int | None) -> AuditHead:
         changed = update(AuditHead).where(AuditHead.workspace_id == actor.workspace_id).values(keep_days=days)
         db.session.execute(changed, execution_options={"synchronize_session": False})
         service.record(actor, "audit.retention", LOG, before={"keep_days": before}, after={"keep_days": days})
-    return head_of(actor) if actor.may("audit:read") else db.session.get_one(AuditHead, actor.workspace_id, populate_existing=True)
+
+
+def would_go(actor: Actor, days: int) -> int:
+    """How many of the entries that there are now are older than so many days: what a shorter retention removes."""
+    actor.require("audit:read")
+    last = _last_to_go(actor.workspace_id, utcnow() - timedelta(days=days))
+    return max(0, last.position - head_of(actor).cut_position) if last else 0
 
 
 def cut_due(now: datetime | None = None) -> int:

@@ -4,7 +4,7 @@ import orjson
 from marshmallow import fields
 
 from webapp.audit.models import AuditEntry
-from webapp.core.shapes import Choice, DayStart, Line, QueryId, Shape, Shown
+from webapp.core.shapes import Choice, Count, DayStart, Line, QueryId, Shape, Shown
 
 
 class AuditActor(Shape):
@@ -65,11 +65,12 @@ def read(text: str | None) -> object:
 
 
 class AuditQuery(Shape):
-    actor = Line(120, metadata={"description": "Part of the actor's name"})
+    q = Line(120, metadata={"description": "Words of any name by their beginning, or a whole address or request id"})
+    actor = Line(120, metadata={"description": "Words of the actor's or its token's name, by their beginning"})
     actor_type = Choice("user", "token", "mailbox", "system")
     actor_id = QueryId()
-    token_id = QueryId()
-    action = Line(80, metadata={"description": "`route.create`, or `route` for all actions on routes"})
+    token_id = QueryId(metadata={"description": "Everything done with this token, also after it was revoked"})
+    action = Line(80, metadata={"description": "`route.create`, or `route` or `route.*` for all actions on routes"})
     target_type = Line(40)
     target_id = QueryId()
     result = Choice("done", "refused")
@@ -77,3 +78,25 @@ class AuditQuery(Shape):
     request_id = Line(128)
     after = DayStart()
     before = DayStart(end=True)
+
+
+class AuditExportQuery(AuditQuery):
+    format = Choice("csv", "json", load_default="csv", metadata={"description": "`json` is one object a line (NDJSON)"})
+    raw = fields.Boolean(load_default=False, metadata={"description": "Leave CSV cells that a spreadsheet would run as they are"})
+
+
+class AuditKeeping(Shape):
+    """How long the log is kept, and what stands behind it."""
+
+    keep_days = fields.Integer(required=True, allow_none=True, metadata={"description": "null: for ever"})
+    entries = fields.Integer(required=True)
+    removed = fields.Integer(required=True, metadata={"description": "How many entries retention removed from the front"})
+    removed_at = fields.DateTime(required=True, allow_none=True)
+    checkpoint_entries = fields.Integer(required=True, metadata={"description": "How long the chain was at its last signed checkpoint"})
+    checkpoint_at = fields.DateTime(required=True, allow_none=True)
+    verified_at = fields.DateTime(required=True, allow_none=True)
+    fault = fields.String(required=True, allow_none=True, metadata={"description": "What the last verification found, if anything"})
+
+
+class AuditKeepingPatch(Shape):
+    keep_days = Count(30, 36_500, required=True, allow_none=True, metadata={"description": "null: for ever"})

@@ -89,9 +89,9 @@ class Search:
             query = query.where(key < beyond if newest else key > beyond)
         return query.order_by(key.desc() if newest else key.asc()).limit(most)
 
-    def count(self, cap: int) -> tuple[int, bool]:
-        """How many there are, counted up to `cap`: (number, whether there are more)."""
-        inner = self.select(AuditEntry.id, most=cap + 1).subquery()
+    def count(self, cap: int, since: int | None = None) -> tuple[int, bool]:
+        """How many there are (younger than an entry), counted up to `cap`: (number, whether there are more)."""
+        inner = self.select(AuditEntry.id, beyond=since, newest=since is None, most=cap + 1).subquery()
         number = db.session.scalar(select(func.count()).select_from(inner)) or 0
         return min(number, cap), number > cap
 
@@ -146,9 +146,9 @@ class Search:
         if ids is not None:
             self.where.append(AuditEntry.id == any_(literal(ids, ARRAY(BigInteger))))
             return
-        has = "EXISTS (SELECT 1 FROM audit_words WHERE entry_id = audit_entries.id AND words @@ CAST(:audit_words AS tsquery))"
-        # A sub-select that cannot be turned into a join: it is asked for each entry on the walk, and those are few.
-        self.where.append(text(f"(CASE WHEN {has} THEN 1 ELSE 0 END) = 1").bindparams(audit_words=query))  # type: ignore[arg-type]
+        # A scalar sub-select is asked entry by entry on the walk; EXISTS might become a table of all hits first.
+        has = "(SELECT words @@ CAST(:audit_words AS tsquery) FROM audit_words WHERE entry_id = audit_entries.id)"
+        self.where.append(text(has).bindparams(audit_words=query))  # type: ignore[arg-type]
 
 
 def newest_before(workspace_id: int, moment: datetime, back: timedelta) -> int | None:
@@ -184,10 +184,22 @@ def _action(asked: str) -> list[ColumnElement[bool]]:
 
 def distinct(workspace_id: int, name: str, most: int = 500) -> list[Any]:
     """The values of a column that is second in an index: one step in it per value, however many entries there are."""
+    steps = _steps(workspace_id, name, most)
+    return list(db.session.scalars(select(steps.c.value).where(steps.c.value.is_not(None))))
+
+
+def newest_of_each(workspace_id: int, name: str, most: int = 500) -> list[AuditEntry]:
+    """The newest entry for each value of such a column, newest first."""
+    steps = _steps(workspace_id, name, most)
+    last = select(func.max(AuditEntry.id)).where(AuditEntry.workspace_id == workspace_id, getattr(AuditEntry, name) == steps.c.value)
+    ids = list(db.session.scalars(select(last.scalar_subquery()).select_from(steps).where(steps.c.value.is_not(None))))
+    return list(db.session.scalars(select(AuditEntry).where(AuditEntry.id.in_(ids)).order_by(AuditEntry.id.desc())))
+
+
+def _steps(workspace_id: int, name: str, most: int) -> Any:
     entry = aliased(AuditEntry)
     first, following = getattr(AuditEntry, name), getattr(entry, name)
     start = select(func.min(first).label("value"), literal(1).label("number"))
     steps = start.where(AuditEntry.workspace_id == workspace_id, first.is_not(None)).cte(recursive=True)
     after = select(func.min(following)).where(entry.workspace_id == workspace_id, following > steps.c.value).scalar_subquery()
-    steps = steps.union_all(select(after, steps.c.number + 1).where(steps.c.value.is_not(None), steps.c.number < most))
-    return list(db.session.scalars(select(steps.c.value).where(steps.c.value.is_not(None))))
+    return steps.union_all(select(after, steps.c.number + 1).where(steps.c.value.is_not(None), steps.c.number < most))

@@ -32,14 +32,18 @@ class Target(NamedTuple):
     name: str
 
 
+#: what entries about the log itself are about
+LOG = Target("audit", None, "Audit log")
+
+
 class Story(list[AuditEntry]):
-    """Entries for a page of something else, with the address of the log where all of them stand."""
+    """Entries for the page of something else, with the address of the log where all about it stands."""
 
     def __init__(self, entries: Iterable[AuditEntry] = (), filters: dict[str, Any] | None = None) -> None:
         super().__init__(entries)
         given = {name: value for name, value in (filters or {}).items() if value is not None}
-        #: None for somebody who may not read the log
-        self.url = None if filters is None else f"/audit?{urlencode(given)}" if given else "/audit"
+        #: None for the whole log, and for somebody who may not read it
+        self.url = f"/audit?{urlencode(given)}" if "target_type" in given else None
 
 
 def record(

@@ -4,6 +4,7 @@ Three witnesses must agree: the entries, each of which follows from the one befo
 outside of the database, which know how long a chain was on a day when entries and head are both cut.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,6 +35,8 @@ class Report:
     #: how many entries retention removed from the front, and how many signed checkpoints the chain was compared with
     removed: int = 0
     checkpoints: int = 0
+    #: False when the time was up before the end of the chain; `count` says where to go on
+    finished: bool = True
 
 
 @dataclass
@@ -48,15 +51,19 @@ class Walk:
     last_id: int = 0
     compared: int = 0
 
-    def report(self, ok: bool, bad_id: int | None = None, bad_position: int | None = None, reason: str | None = None) -> Report:
+    def report(
+        self, ok: bool, bad_id: int | None = None, bad_position: int | None = None, reason: str | None = None, finished: bool = True
+    ) -> Report:
         removed = self.head.cut_position if self.head else 0
-        return Report(self.workspace_id, self.position, ok, bad_id, bad_position, reason, removed, self.compared)
+        return Report(self.workspace_id, self.position, ok, bad_id, bad_position, reason, removed, self.compared, finished)
 
 
-def verify(workspace_id: int, signed: list[Checkpoint] | None = None) -> Report:
+def verify(workspace_id: int, signed: list[Checkpoint] | None = None, *, start: int = 0, until: float | None = None) -> Report:
     """Walk one chain from its first kept entry to its head and name the first row that is not as it was written.
 
     signed  the checkpoints of this chain; by default they are read from the blob store
+    start   the position up to which an earlier walk found all well
+    until   the time (monotonic seconds) at which to stop for now, with `finished` False
     """
     if signed is None:
         signed = [one for one in checkpoints.read_all().signed if one.workspace_id == workspace_id]
@@ -68,12 +75,24 @@ def verify(workspace_id: int, signed: list[Checkpoint] | None = None) -> Report:
         if problem:
             return walk.report(False, None, 1, problem)
         walk.position, walk.previous = walk.head.cut_position, walk.head.cut_hash
-    for row in _rows(workspace_id):
+    if start > walk.position:
+        _go_on(walk, start)
+    for row in _rows(workspace_id, walk.last_id):
+        if until is not None and walk.position % BATCH == 0 and time.monotonic() >= until:
+            return walk.report(True, finished=False)
         problem = _step(walk, row)
         if problem:
             return walk.report(False, row.id, walk.position + 1, problem)
         walk.position, walk.previous, walk.last_id = walk.position + 1, row.hash, row.id
     return _end(walk)
+
+
+def _go_on(walk: Walk, start: int) -> None:
+    """Begin behind an entry that was looked at before; one that is gone by now leaves the walk at the front."""
+    at = AuditEntry.workspace_id == walk.workspace_id, AuditEntry.position == start
+    row = db.session.execute(select(AuditEntry.id, AuditEntry.hash).where(*at)).first()
+    if row is not None:
+        walk.position, walk.previous, walk.last_id = start, row.hash, row.id
 
 
 def _front(walk: Walk, head: AuditHead, signed: list[Checkpoint]) -> str | None:
@@ -135,9 +154,8 @@ def verify_all() -> tuple[list[Report], checkpoints.Found]:
     return [verify(workspace_id, signed[workspace_id]) for workspace_id in sorted(known | set(signed))], found
 
 
-def _rows(workspace_id: int) -> Iterator[Any]:
-    """The entries of a chain by id, a thousand at a time; their order by id must be that of their positions."""
-    after = 0
+def _rows(workspace_id: int, after: int) -> Iterator[Any]:
+    """The entries of a chain behind an id, a thousand at a time; their order by id must be that of their positions."""
     columns = [AuditEntry.id, AuditEntry.hash, AuditEntry.family, *[getattr(AuditEntry, name) for name in HASHED]]
     while True:
         rows = list(
