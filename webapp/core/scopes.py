@@ -64,7 +64,7 @@ SCOPES: dict[str, Scope] = {
 }
 
 #: scopes that reach all of a workspace, so a token that is limited to domains or mailboxes does not get through with them
-WHOLE_WORKSPACE = frozenset({"workspaces:write", "audit:read", "domains:create", "trash:read", "trash:write"})
+WHOLE_WORKSPACE = frozenset({"workspaces:write", "audit:read", "audit:write", "domains:create", "trash:read", "trash:write"})
 #: scopes that reach all of a domain, so a token that is limited to mailboxes does not get through with them
 WHOLE_DOMAIN = frozenset({"domains:write", "domains:delete", "domains:dns:recheck", "mailboxes:create"})
 
