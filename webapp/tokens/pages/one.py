@@ -9,6 +9,7 @@ from webapp.core import limits, scopes
 from webapp.core.access import current_actor, needs
 from webapp.core.actor import Actor
 from webapp.core.config import settings
+from webapp.core.db import db
 from webapp.core.htmx import render
 from webapp.core.paging import PageRequest
 from webapp.tokens import call_log, calls, reach, service
@@ -38,7 +39,8 @@ def log_page(token_id: int) -> Any:
     asked = {name: request.args.get(name, "") for name in ("result", "method")}
     result = asked["result"] if asked["result"] in ("done", "refused") else None
     method = asked["method"] if asked["method"] in METHODS else None
-    calls.flush(current_app._get_current_object())  # type: ignore[attr-defined]
+    if calls.flush(current_app._get_current_object()):  # type: ignore[attr-defined]
+        db.session.rollback()  # SQLite shows a transaction the database as it was when it began
     cursor = request.args.get("cursor") or None
     found = call_log.list_calls(actor, token_id, PageRequest(per_page=LINES, cursor=cursor), {"result": result, "method": method})
     chips = [{"label": label, "url": _log_url(token_id, asked, result=key), "current": (result or "") == key} for key, label in RESULTS]
