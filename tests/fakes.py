@@ -54,7 +54,7 @@ class FakeHttp(HttpClient):
 class FakeDns(Dns):
     """Answers from a table: `FakeDns({("example.com", "MX"): ["10 mx.example.com"], ("slow.test", "A"): "timeout"})`.
 
-    A name without any entry is nxdomain, a name with entries of other types only is no_answer.
+    A name without any entry is nxdomain, a name with entries of other types only is no_answer. Aliases are followed.
     """
 
     def __init__(self, records: Mapping[tuple[str, str], "list[str] | Status"] | None = None) -> None:
@@ -66,6 +66,12 @@ class FakeDns(Dns):
         name = name.lower().rstrip(".")
         self.asked.append((name, type))
         found = self.records.get((name, type))
+        for _ in range(8):
+            alias = self.records.get((name, "CNAME"))
+            if found is not None or type == "CNAME" or not isinstance(alias, list):
+                break
+            name = alias[0].lower().rstrip(".")
+            found = self.records.get((name, type))
         if isinstance(found, list):
             return DnsAnswer(list(found), "ok", "fake", 300)
         if found is not None:

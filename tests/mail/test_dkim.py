@@ -34,6 +34,16 @@ def test_a_signature_is_valid_for_others(name: str) -> None:
     assert max(len(line) for line in signed.split(b"\r\n")) <= 998
 
 
+def test_an_ed25519_signature_beside_the_rsa_one_is_valid_for_others() -> None:
+    private, public = dkim.new_key("ed25519")
+    both = dkim.sign(dkim.sign(MAILS["plain"], "x.test", "s2", private), "x.test", "s1", PRIVATE)
+    values = {b"s1._domainkey.x.test.": dkim.dns_value(PUBLIC), b"s2._domainkey.x.test.": dkim.dns_value(public, "ed25519")}
+    asked = independent.DKIM(both)
+    for number in range(2):
+        assert asked.verify(number, dnsfunc=lambda name, timeout=5: values[name].encode()), number
+    assert both.count(b"a=ed25519-sha256") == both.count(b"a=rsa-sha256") == 1
+
+
 def test_a_changed_body_or_a_second_from_breaks_the_signature() -> None:
     signed = dkim.sign(MAILS["plain"], "x.test", "s1", PRIVATE)
     assert not independent.verify(signed.replace(b"Hello\r\n", b"Hullo\r\n"), dnsfunc=_dns)

@@ -190,7 +190,7 @@ def _dkim(record: Record, domain: str, hostname: str, ask: Ask) -> Verdict:
     answer = ask(record.host, "TXT")
     if not answer.is_certain:
         return unanswered(answer, f"DKIM key at {record.host}")
-    keys = [value for value in answer.values if "p" in tags(value)]
+    keys = [value for value in answer.values if "p" in tags(value) and not is_quoted(value)]
     if not keys:
         if any("p" in tags(unquoted(value)) and is_quoted(value) for value in answer.values):
             return _of(answer, "different", f"The key {QUOTES}.", fix=record.value)
@@ -297,13 +297,14 @@ def _return_path(record: Record, domain: str, hostname: str, ask: Ask) -> Verdic
             return _of(mail, "right", f"Bounces for {record.host} come to {some(here)}.")
         return _of(mail, "different", f"Bounces for {record.host} go to {some(away or unsure)}, not to {hostname}.", fix=record.value)
     theirs, certain = addresses(name, ask)
+    shown = first if first.values else _Part(sorted(theirs), mail.resolver, mail.ttl_s)
     if theirs and own and theirs <= own:
-        return _of(first if first.values else mail, "right", f"{record.host} has the address of {hostname}.")
+        return _of(shown, "right", f"{record.host} has the address of {hostname}.")
     if not (certain and own_certain and mail.is_certain):
         return unanswered(mail if not mail.is_certain else _Silent(first.resolver), f"addresses of {name}")
     if first.values or theirs:
         where = seen[-1] if first.values else some(sorted(theirs))
-        return _of(first, "different", f"{record.host} leads to {where}, not to {hostname}.", fix=record.value)
+        return _of(shown, "different", f"{record.host} leads to {where}, not to {hostname}.", fix=record.value)
     return _absent(first, "CNAME", record.host)
 
 
