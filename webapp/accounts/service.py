@@ -61,7 +61,7 @@ def sign_in(*, email: str, password: str, ip: str | None, request_id: str | None
 
     raises TooMany (throttled), Unauthenticated (wrong); failures are audited
     """
-    throttle.guard("sign_in", email, ip)
+    throttle.take("sign_in", email, ip)
     try:
         address = normalise(email.strip())
     except BadAddress:
@@ -70,12 +70,11 @@ def sign_in(*, email: str, password: str, ip: str | None, request_id: str | None
     fits = passwords.matches(user.password_hash if user else None, password)
     if user is None or not fits or user.status != "active":
         user_id = user.id if user else None
-        throttle.note_failure("sign_in", email, ip)
         db.session.rollback()
         actor = Actor(type="user", workspace_id=0, id=user_id, name=address or email.strip()[:120], ip=ip, request_id=request_id)
         audit.record_refused(actor, "session.create", Target("user", user_id, actor.name), "wrong address or password")
         raise Unauthenticated(BAD_SIGN_IN, hint="Check both; after five failures the way is closed for 15 minutes.")
-    throttle.note_success("sign_in", email, ip)
+    throttle.give_back("sign_in", email, ip)
     workspace_id = default_workspace(user.id)
     actor = actor_for(user, workspace_id, "viewer", ip, request_id)
     if not second_factor.is_on(user.id):  # otherwise the sign-in is done, and audited, when its code has come
@@ -91,13 +90,13 @@ def change_password(actor: Actor, *, current: str, new: str) -> None:
     user = db.session.get(User, actor.user_id) if actor.user_id else None
     if user is None:
         raise Forbidden("Only a person has a password.")
-    throttle.guard("password", user.email, actor.ip)
+    throttle.take("password", user.email, actor.ip)
     if not passwords.matches(user.password_hash, current):
-        throttle.note_failure("password", user.email, actor.ip)
         target = Target("user", user.id, user.email)
         db.session.rollback()
         audit.record_refused(actor, "user.password", target, "wrong current password")
         raise Invalid("The current password is wrong.", fields={"current": ["This is not the current password."]})
+    throttle.give_back("password", user.email, actor.ip)
     set_password(actor, user, new, field="new")
 
 

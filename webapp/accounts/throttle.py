@@ -39,11 +39,6 @@ def wait_s(door: str, account: str, ip: str | None) -> int:
     return 0
 
 
-def guard(door: str, account: str, ip: str | None) -> None:
-    """raises TooMany while the way is closed"""
-    _refuse(wait_s(door, account, ip))
-
-
 def take(door: str, account: str, ip: str | None) -> None:
     """Count an attempt before it is judged, so that many at the same moment get no more guesses than one after the other.
 
@@ -73,9 +68,8 @@ def note_success(door: str, account: str, ip: str | None) -> None:
 
 
 def _refuse(wait: int) -> None:
-    if wait:
-        number, unit = (-(-wait // 3600), "hour") if wait > 7200 else (-(-wait // 60), "minute")
-        raise TooMany(f"Too many failed attempts. Try again in {number} {unit}{'s' if number > 1 else ''}.", retry_after_s=wait)
+    number, unit = (-(-wait // 3600), "hour") if wait > 7200 else (-(-wait // 60), "minute")
+    raise TooMany(f"Too many failed attempts. Try again in {number} {unit}{'s' if number > 1 else ''}.", retry_after_s=wait)
 
 
 def _count(key: str, window: int, by: int = 1) -> int:
