@@ -1,20 +1,15 @@
 """Questions to a real resolver on loopback: its facts and its troubles are told apart. And how the outside is put together."""
 
-import socket
-import threading
 import time
 from collections.abc import Iterator
 from datetime import UTC
 from types import SimpleNamespace
 
-import dns.flags
-import dns.message
-import dns.rcode
-import dns.rrset
 import pytest
 from flask import Flask
 
 from tests.fakes import FakeClock, FakeDns, FakeHttp, fake_outside
+from tests.name_server import NameServer
 from webapp.core import outside as module
 from webapp.core.dns import Dns
 from webapp.core.net_guard import Refused, Unresolved, resolve_allowed
@@ -33,50 +28,9 @@ ZONE = {
 }
 
 
-class Resolver(threading.Thread):
-    """A UDP name server; names that begin with "silent" get no answer, "broken" SERVFAIL, "refused" REFUSED."""
-
-    def __init__(self) -> None:
-        super().__init__(daemon=True)
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
-        self.place = f"127.0.0.1:{self.socket.getsockname()[1]}"
-        self.asked: list[tuple[str, str]] = []
-
-    def run(self) -> None:
-        while True:
-            data, peer = self.socket.recvfrom(4096)
-            if data == b"stop":
-                return
-            if answer := self._answer(dns.message.from_wire(data)):
-                self.socket.sendto(answer.to_wire(), peer)
-
-    def _answer(self, query: dns.message.Message) -> dns.message.Message | None:
-        question = query.question[0]
-        name, kind = question.name.to_text().lower(), dns.rdatatype.to_text(question.rdtype)
-        self.asked.append((name, kind))
-        if name.startswith("silent"):
-            return None
-        answer = dns.message.make_response(query)
-        answer.flags |= dns.flags.RA
-        if name.startswith(("broken", "refused")):
-            answer.set_rcode(dns.rcode.SERVFAIL if name.startswith("broken") else dns.rcode.REFUSED)
-        elif records := ZONE.get((name, kind)):
-            answer.answer.append(dns.rrset.from_text(question.name, 300, "IN", kind, *records))
-        elif not any(known == name for known, _ in ZONE):
-            answer.set_rcode(dns.rcode.NXDOMAIN)
-        return answer
-
-    def close(self) -> None:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as knock:
-            knock.sendto(b"stop", self.socket.getsockname())
-        self.join(5)
-        self.socket.close()
-
-
 @pytest.fixture
-def server() -> Iterator[Resolver]:
-    resolver = Resolver()
+def server() -> Iterator[NameServer]:
+    resolver = NameServer(ZONE)
     resolver.start()
     yield resolver
     resolver.close()
@@ -88,7 +42,7 @@ def server() -> Iterator[Resolver]:
     ("example.com", "TXT", ["v=spf1 -all", LONG]), ("alias.example.com", "CNAME", ["target.example.com"]),
     ("bücher.example", "A", ["192.0.2.12"]),
 ])
-def test_records_come_back_as_text(server: Resolver, name: str, type: str, values: list[str]) -> None:
+def test_records_come_back_as_text(server: NameServer, name: str, type: str, values: list[str]) -> None:
     answer = Dns(server.place).lookup(name, type)
     assert (answer.status, sorted(answer.values), answer.resolver, answer.ttl_s) == ("ok", sorted(values), server.place, 300)
 
@@ -99,25 +53,25 @@ def test_records_come_back_as_text(server: Resolver, name: str, type: str, value
     ("x" * 64 + ".example", "A", "nxdomain", True), ("", "A", "nxdomain", True),
 ])
 def test_c36_facts_about_a_name_and_troubles_of_a_resolver_are_told_apart(
-    server: Resolver, name: str, type: str, status: str, is_certain: bool
+    server: NameServer, name: str, type: str, status: str, is_certain: bool
 ) -> None:
     answer = Dns(server.place, try_s=0.3, lifetime_s=0.8).lookup(name, type)
     assert (answer.status, answer.values, answer.is_certain) == (status, [], is_certain)
 
 
-def test_c36_a_silent_resolver_times_out_soon(server: Resolver) -> None:
+def test_c36_a_silent_resolver_times_out_soon(server: NameServer) -> None:
     started = time.monotonic()
     answer = Dns(server.place, try_s=0.2, lifetime_s=0.5).lookup("silent.example", "A")
     assert (answer.status, answer.resolver, answer.is_certain) == ("timeout", server.place, False)
     assert time.monotonic() - started < 2
 
 
-def test_search_domains_are_never_tried(server: Resolver) -> None:
+def test_search_domains_are_never_tried(server: NameServer) -> None:
     Dns(server.place).lookup("mail", "A")
     assert [name for name, _ in server.asked] == ["mail."]
 
 
-def test_c66_the_guard_sees_the_addresses_of_both_families(server: Resolver) -> None:
+def test_c66_the_guard_sees_the_addresses_of_both_families(server: NameServer) -> None:
     lookup = Dns(server.place).addresses
     assert lookup("trick.example", 5) == ["8.8.8.8", "::ffff:10.0.0.1"]
     with pytest.raises(Refused):
@@ -125,12 +79,12 @@ def test_c66_the_guard_sees_the_addresses_of_both_families(server: Resolver) -> 
     assert [str(address) for address in resolve_allowed("halfway.example", 443, (), lookup=lookup)] == ["8.8.8.8"]
 
 
-def test_names_that_only_the_system_knows_are_asked_there(server: Resolver) -> None:
+def test_names_that_only_the_system_knows_are_asked_there(server: NameServer) -> None:
     assert "127.0.0.1" in Dns(server.place).addresses("localhost", 5)
     assert server.asked == []
 
 
-def test_c36_a_resolver_in_trouble_is_not_taken_for_an_unknown_name(server: Resolver) -> None:
+def test_c36_a_resolver_in_trouble_is_not_taken_for_an_unknown_name(server: NameServer) -> None:
     with pytest.raises(Unresolved, match="no usable answer"):
         Dns(server.place, try_s=0.2, lifetime_s=0.5).addresses("broken.example", 1)
 
