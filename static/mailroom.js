@@ -205,6 +205,25 @@
     event.preventDefault();
   });
 
+  // ---- what is typed while an answer is on its way is put into the fields that come with it
+  const controls = (within) => all("input[id]:not([type=hidden]), textarea[id], select[id]", within);
+  const worth = (control) => (control.type === "checkbox" || control.type === "radio" ? control.checked : control.value);
+  const sent = new WeakMap();                                   // request -> what the fields held when it left
+  let typed = [];
+  document.addEventListener("htmx:beforeRequest", ({ detail }) => {
+    if (detail.requestConfig?.verb !== "get" && detail.target) sent.set(detail.xhr, new Map(controls(detail.target).map((one) => [one.id, worth(one)])));
+  });
+  document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+    const before = sent.get(detail.xhr);
+    typed = before && detail.target ? controls(detail.target).filter((one) => before.has(one.id) && before.get(one.id) !== worth(one)).map((one) => [one.id, worth(one)]) : [];
+  });
+  const putBack = () => {
+    for (const [id, value] of typed.splice(0)) {
+      const control = document.getElementById(id);
+      if (control) control[typeof value === "boolean" ? "checked" : "value"] = value;
+    }
+  };
+
   // ---- htmx: refusals go to the nearest problem slot, server errors become a toast, focus survives a swap
   const isFault = (text) => /^\s*<section[^>]*\sdata-fault/.test(text || "");
   const faultWords = (xhr) => {
@@ -249,7 +268,7 @@
     hold(event.detail.target);
     keepPicks(event.detail.target);
   });
-  document.addEventListener("htmx:afterSettle", (event) => { localTimes(event.target); showDialogs(document); restore(); backToOpener(); putPicksBack(); countPicks(); findNames(); showFound(); });
+  document.addEventListener("htmx:afterSettle", (event) => { localTimes(event.target); showDialogs(document); putBack(); restore(); backToOpener(); putPicksBack(); countPicks(); findNames(); showFound(); });
   document.addEventListener("htmx:afterRequest", (event) => {
     const dialog = event.detail.elt?.closest?.("dialog"), { xhr, requestConfig } = event.detail;
     const did = event.detail.successful && requestConfig?.verb !== "get" && xhr.status < 300;

@@ -262,3 +262,22 @@ def test_make_due_leaves_finished_runs_alone(alice: Any, box: Any, outside: Outs
     work_off()
     make_due()
     assert work_off() == 0
+
+
+def test_a_choice_in_the_editor_swaps_only_what_depends_on_it(alice: Any) -> None:
+    mailbox = make_mailbox(alice, "orders@acme.test")
+    route = make_route(alice, mailbox, rules=[make_rule(alice)], actions=[make_action(alice)])
+    page = alice.page.get(f"/routes/{route.id}").get_data(as_text=True)
+    selects = re.findall(r"<select[^>]*hx-post[^>]*>", page)
+    assert selects and all('hx-target="#route"' not in select and 'hx-include="closest form"' in select for select in selects)
+    for select in selects:
+        part = re.search(r'hx-target="#([^"]+)" hx-select="#([^"]+)"', select)
+        assert part and part[1] == part[2] and page.count(f'id="{part[1]}"') == 1, select
+
+
+def test_a_mail_leads_to_a_rule_and_to_its_replay_for_those_who_may(alice: Any, bob: Any, carol: Any) -> None:
+    message = arrive(make_mailbox(alice, "orders@acme.test"), subject="Invoice 7")
+    rule, replay = f"/routes/new?message={message.id}", f"/test-mail?message={message.id}&amp;mailbox={message.mailbox_id}"
+    owner, agent, viewer = (who.page.get(f"/mail/{message.id}").get_data(as_text=True) for who in (alice, bob, carol))
+    assert rule in owner and replay in owner and rule not in agent and replay in agent and rule not in viewer and replay not in viewer
+    assert "needs routes:write" in agent and "Invoice 7" in alice.page.get(rule.replace("&amp;", "&")).get_data(as_text=True)
