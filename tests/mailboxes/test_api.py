@@ -189,7 +189,8 @@ def test_the_list_is_paged_filtered_sorted_and_counted(alice: Any, eve: Any, pat
     counters.bump(alice.workspace.id, f"messages:{one.id}:bytes", 3 * 1024 * 1024)
     answer = alice.api.get(path).json
     assert [row["id"] for row in answer["data"]] == [other.id, two.id, one.id] and answer["meta"]["total"] == 3
-    assert (answer["data"][2]["usage"], answer["data"][2]["used_mb"]) == ({"total": 2, "bytes": 3 * 1024 * 1024}, 3.0)
+    used = answer["data"][2]["usage"]
+    assert (used["total"], used["bytes"], answer["data"][2]["used_mb"]) == (2, 3 * 1024 * 1024, 3.0)
     ids = lambda query: [row["id"] for row in alice.api.get(f"{path}?{query}").json["data"]]  # noqa: E731
     assert ids("sort_by=email") == [two.id, one.id, other.id]
     assert ids(f"domain_id={one.domain_id}&sort_by=id") == [one.id, two.id]

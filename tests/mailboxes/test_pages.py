@@ -112,7 +112,7 @@ def test_the_page_of_a_mailbox_shows_state_limits_snippets_activity_and_the_api(
     box = make_mailbox(alice, "orders@acme.test", hourly_limit=500, note="<i>note</i>")
     page = alice.page.get(f"/mailboxes/{box.id}").text
     for part in (
-        "orders@acme.test takes and sends mail", "500", "mails at most", "the password of this mailbox", "Activity",
+        "orders@acme.test takes and sends mail", "of 500", "no limit", "the password of this mailbox", "Activity",
          f"/api/v1/mailboxes/{box.id}",
         f'href="/domains/{box.domain_id}"', "&lt;i&gt;note",
     ):  # fmt: skip

@@ -119,7 +119,7 @@ def keep_refusal(error: HouseError) -> None:
 
 
 def one_time(*names: str) -> None:
-    """Name the fields of this answer's data that are shown once, so that a replay masks them."""
+    """Name the fields of this answer's data that are shown once, so that a replay masks them; `rows.field` is in each row of a list."""
     g.one_time_fields = names
 
 
@@ -131,6 +131,10 @@ def _masked(body: bytes) -> bytes:
     for holder in (content, content.get("data")):
         if isinstance(holder, dict):
             holder.update({name: "<redacted>" for name in names if holder.get(name)})
+            for rows, _, name in (path.partition(".") for path in names if "." in path):
+                for row in holder.get(rows) or []:
+                    if row.get(name):
+                        row[name] = "<redacted>"
     content["_idempotency_replay_warning"] = WARNING
     return orjson.dumps(content)
 

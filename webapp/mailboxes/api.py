@@ -10,7 +10,7 @@ from webapp.core.access import current_actor
 from webapp.core.paging import PageRequest
 from webapp.core.rest import Blueprint, Deleted
 from webapp.domains.schemas import ForceQuery
-from webapp.mailboxes import schemas, service
+from webapp.mailboxes import creating, schemas, service
 
 blp = Blueprint("api_mailboxes", __name__, url_prefix="/api/v1", description="Addresses that receive, send, or both")
 
@@ -32,6 +32,21 @@ class Mailboxes(MethodView):
         if generated is not None:
             idempotency.one_time("password")
         return schemas.Made(mailbox, generated)
+
+
+@blp.route("/mailboxes:bulk", "/mailboxes/bulk", "/mailbox:bulk", "/mailbox/bulk")
+class Bulk(MethodView):
+    @blp.needs("mailboxes:create", key_required=True)
+    @blp.arguments(schemas.BulkCreate)
+    @blp.alt_response(207, schema=schemas.BulkMadeAnswer, description="Some were created, some refused")
+    @blp.alt_response(422, schema=schemas.BULK_REFUSED, description="None was created, or the request was refused by validation")
+    @blp.response(200, schemas.BulkMade, top=("counts", "results"))
+    def post(self, asked: dict[str, Any]) -> Any:
+        """Create up to 100 mailboxes, each by itself: 200 when all were created, 207 when some, 422 when none."""
+        made = creating.create_items(current_actor(), asked["items"], asked.get("password_mode"))
+        idempotency.one_time("results.one_time_password")
+        counts = made["counts"]
+        return made, 422 if not counts["created"] else 207 if counts["failed"] else 200
 
 
 @blp.route("/mailboxes/<int:mailbox_id>", "/mailbox/<int:mailbox_id>")
@@ -81,6 +96,16 @@ class Resume(MethodView):
     def post(self, mailbox_id: int) -> Any:
         """Take and send mail again."""
         return service.resume_mailbox(current_actor(), mailbox_id)
+
+
+@blp.route("/mailboxes/<int:mailbox_id>/note", "/mailbox/<int:mailbox_id>/note")
+class Note(MethodView):
+    @blp.needs("mailboxes:write")
+    @blp.arguments(schemas.NoteIn)
+    @blp.response(200, schemas.MailboxSchema)
+    def patch(self, new: dict[str, Any], mailbox_id: int) -> Any:
+        """Set or remove the note of a mailbox."""
+        return service.update_mailbox(current_actor(), mailbox_id, new)
 
 
 @blp.route("/mailboxes/<int:mailbox_id>/password", "/mailbox/<int:mailbox_id>/password")

@@ -80,16 +80,41 @@ def _since(ids: list[int], moment: datetime) -> tuple[Any, ...]:
     return row.mailbox_id.in_(ids), row.direction.in_(DIRECTIONS), row.minute >= minute_of(moment), row.last_at > moment
 
 
-def frees_at(mailbox_id: int, direction: str, span: str, limit: int) -> datetime:
+class Full(NamedTuple):
+    """A limit an hour or a day that is used up."""
+
+    mailbox_id: int
+    direction: str
+    span: str
+    limit: int
+
+
+def frees_at(full: Full) -> datetime:
     """When there is room for one more mail, if none comes meanwhile."""
-    now, length = database_now(), SPANS[span]
-    row = MailboxMinute
-    query = select(row.number, row.last_at).where(*_since([mailbox_id], now - length), row.direction == direction)
-    minutes = db.session.execute(query.order_by(row.minute)).all()
-    left = sum(number for number, _ in minutes) + _pending.of(db.session).get((mailbox_id, direction), 0)
-    for number, last_at in minutes:
+    return frees_of([full])[full]
+
+
+def frees_of(limits: Iterable[Full]) -> dict[Full, datetime]:
+    """The same of several limits; one query."""
+    asked = list(limits)
+    if not asked:
+        return {}
+    now, row = database_now(), MailboxMinute
+    query = select(row.mailbox_id, row.direction, row.number, row.last_at)
+    query = query.where(*_since(sorted({full.mailbox_id for full in asked}), now - SPANS["day"]))
+    minutes: dict[Key, list[tuple[int, datetime]]] = {}
+    for mailbox_id, direction, number, last_at in db.session.execute(query.order_by(row.minute)):
+        minutes.setdefault((mailbox_id, direction), []).append((number, last_at))
+    return {full: _frees(full, minutes.get((full.mailbox_id, full.direction), []), now) for full in asked}
+
+
+def _frees(full: Full, minutes: list[tuple[int, datetime]], now: datetime) -> datetime:
+    length = SPANS[full.span]
+    counted = [(number, last_at) for number, last_at in minutes if last_at > now - length]
+    left = sum(number for number, _ in counted) + _pending.of(db.session).get((full.mailbox_id, full.direction), 0)
+    for number, last_at in counted:
         left -= number
-        if left < limit:
+        if left < full.limit:
             return last_at + length
     return now + length
 

@@ -3,17 +3,18 @@
 from typing import Any
 
 from flask_wtf import FlaskForm
-from wtforms import BooleanField, IntegerField, PasswordField, RadioField, SelectField, StringField
+from wtforms import BooleanField, FileField, IntegerField, PasswordField, RadioField, SelectField, StringField, TextAreaField
 from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, InputRequired, Optional
 
-from webapp.core.errors import Invalid
+from webapp.core.errors import Invalid, invalid
 from webapp.domains.forms import checked, text_or_none
 from webapp.mailboxes.models import MEBIBYTE, Mailbox
 from webapp.mailboxes.rows import SETTINGS
 from webapp.mailboxes.schemas import MailboxCreate, MailboxPatch
 
 PLAIN = {"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false"}
+MOST_UPLOADED = 1024 * 1024
 SHOWN = "Shown beside the address in mail that it sends."
 
 
@@ -45,6 +46,29 @@ class MailboxForm(PasswordChoice):
         """As `service.create_mailbox` takes them. raises Invalid"""
         names = {"local_part": self.local_part.data, "domain_id": self.domain_id.data, "display_name": text_or_none(self.display_name.data)}
         return checked(MailboxCreate(), {**names, "password": self.secret()})
+
+
+class BulkForm(FlaskForm):
+    domain_id = SelectField("Domain", coerce=row_id, description="For lines that say only what stands before the @.")
+    lines = TextAreaField(
+        "Mailboxes, one a line",
+        description="Name or address, then if you like display name, password and note, separated by commas. A first line may name them.",
+        render_kw={"rows": 10, "spellcheck": "false", "autocapitalize": "none", "placeholder": "orders, Order desk\njobs, Jobs"},
+    )
+    file = FileField("Or a CSV file", description="Its lines are taken instead. At most 1 MB.", render_kw={"accept": ".csv,.txt,text/csv"})
+
+    def text(self) -> str:
+        """What was uploaded, else what was typed. raises Invalid"""
+        upload = self.file.data
+        if not upload or not upload.filename:
+            return self.lines.data or ""
+        raw = upload.read(MOST_UPLOADED + 1)
+        if len(raw) > MOST_UPLOADED:
+            raise invalid("file", "The file has more than 1 MB; split it.")
+        try:
+            return str(raw.decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            return str(raw.decode("cp1252", "replace"))
 
 
 class SettingsForm(FlaskForm):

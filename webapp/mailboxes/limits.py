@@ -1,6 +1,6 @@
 """The limits of a mailbox: mails an hour and a day in each direction, mails and bytes kept, size of one mail. Pure decisions.
 
-What is used comes from `flow` and `usage`; locking and counting around a decision is `webapp.messages.admission`.
+What is used comes from `usage`; locking and counting around a decision is `webapp.messages.admission`.
 source  reference/mailtrigger.md section 10, DESIGN section 5
 """
 
@@ -11,27 +11,13 @@ from typing import NamedTuple
 from webapp.core.wording import human_bytes, number, span
 from webapp.mailboxes.flow import Flow
 from webapp.mailboxes.models import Mailbox
-from webapp.mailboxes.usage import Usage
+from webapp.mailboxes.usage import Numbers, Usage
 
 #: from this share of a limit on it is nearly used up
 NEAR = 0.8
 PER = {"hour": "an hour", "day": "a day"}
 #: share -> word of `core.states`, and tone of its meter
 LEVELS = {"near": ("nearly full", "warn"), "full": ("full", "bad")}
-
-
-class Numbers(NamedTuple):
-    """What a mailbox used: mails by direction in the last hour and day, mails and bytes kept."""
-
-    kept: Usage
-    received: Flow = Flow()
-    sent: Flow = Flow()
-
-    def plus(self, direction: str, size_bytes: int) -> "Numbers":
-        """With one more mail."""
-        flow: Flow = getattr(self, direction)
-        kept = Usage(self.kept.total + 1, self.kept.bytes + size_bytes)
-        return self._replace(kept=kept, **{direction: Flow(flow.hour + 1, flow.day + 1)})
 
 
 class Over(NamedTuple):

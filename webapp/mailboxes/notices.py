@@ -13,8 +13,9 @@ from sqlalchemy.orm.attributes import set_committed_value
 from webapp.core import live, queue
 from webapp.core.db import db, is_sqlite, utcnow
 from webapp.mailboxes import limits
-from webapp.mailboxes.limits import Meter, Numbers, Over
+from webapp.mailboxes.limits import Meter, Over
 from webapp.mailboxes.models import Mailbox, MailboxWarning
+from webapp.mailboxes.usage import Numbers
 
 DRAIN = "mailboxes.warn"
 KEPT = timedelta(days=30)

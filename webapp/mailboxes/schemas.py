@@ -5,8 +5,11 @@ from typing import Any
 from marshmallow import ValidationError, fields, post_load, validate
 
 from webapp.core.config import settings
-from webapp.core.shapes import MAX_ID, Choice, Count, Id, Line, Shape, Shown
-from webapp.mailboxes import usage
+from webapp.core.rest import Meta
+from webapp.core.shapes import MAX_ID, Choice, Count, Id, Line, Shape, Shown, Time
+from webapp.mailboxes import meters, usage
+from webapp.mailboxes.creating import MOST_ITEMS
+from webapp.mailboxes.limits import LABELS
 from webapp.mailboxes.models import DEFAULT_MESSAGE_BYTES, MEBIBYTE, Mailbox
 
 LONGEST_NOTE = 120
@@ -67,6 +70,59 @@ class MailboxCreate(Settings):
         return data
 
 
+class BulkItem(Settings):
+    """One mailbox of many."""
+
+    domain_id = Id(metadata={"description": "may be left out where `address` holds a whole address"})
+    local_part = Line(255, metadata={"description": "what stands before the @"})
+    address = Line(320, metadata={"description": "the whole address, instead of domain_id and local_part"})
+    password = fields.String(allow_none=True, metadata={"description": "12 to 128 characters; without one it is generated"})
+
+    @post_load
+    def has_a_name(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        if bool(data.get("address")) == bool(data.get("local_part")):
+            raise ValidationError("Send either local_part (with domain_id) or address.", "local_part")
+        return data
+
+
+class BulkCreate(Shape):
+    items = fields.List(fields.Nested(BulkItem), required=True, validate=validate.Length(1, MOST_ITEMS))
+    password_mode = Choice("generated_one_time", "user_supplied", metadata={"description": "only repeats what the items say"})
+    create_app_password = fields.Boolean(load_default=False, validate=validate.Equal(False, error="App passwords are not offered here."))
+
+
+class BulkCounts(Shape):
+    created = fields.Integer(required=True)
+    failed = fields.Integer(required=True)
+
+
+class BulkResult(Shape):
+    email = fields.String(required=True)
+    status = Choice("created", "failed", required=True)
+    mailbox_id = fields.Integer()
+    one_time_password = fields.String(metadata={"description": "the generated one, this once"})
+    app_password = fields.String(required=True, allow_none=True)
+    reason = fields.String(metadata={"description": "why it failed: already_exists, validation_error, not_found …"})
+    error = fields.String(metadata={"description": "the same in words"})
+
+
+class BulkMade(Shape):
+    counts = fields.Nested(BulkCounts, required=True)
+    results = fields.List(fields.Nested(BulkResult), required=True, metadata={"description": "in the order of the items"})
+
+
+class BulkMadeAnswer(BulkMade):
+    """The whole answer, as it looks with a status other than 200."""
+
+    success = fields.Boolean(required=True)
+    data = fields.Nested(BulkMade, required=True)
+    meta = fields.Nested(Meta, required=True)
+    _idempotency_replay_warning = fields.String()
+
+
+BULK_REFUSED = {"anyOf": [{"$ref": "#/components/schemas/BulkMadeAnswer"}, {"$ref": "#/components/schemas/Error"}]}
+
+
 class MailboxPatch(Settings):
     domain_id = Id(metadata={"description": "must be the domain that it has"})
     local_part = Line(255, 1, metadata={"description": "must be the name that it has"})
@@ -98,12 +154,31 @@ class MailboxQuery(Shape):
     status = Choice("active", "paused")
     can_send = fields.Boolean()
     can_receive = fields.Boolean()
-    search = Line(255, metadata={"description": "part of the address or the display name"})
+    filling = Choice("near", "full", metadata={"description": "near: from 80 % of what it may keep on; full: at the limit"})
+    search = Line(255, metadata={"description": "words; each is part of the address, the display name or the note"})
+
+
+class MeterShape(Shape):
+    name = Choice(*LABELS, required=True)
+    used = fields.Integer(required=True)
+    limit = fields.Integer(required=True)
+    level = Choice("near", "full", required=True, allow_none=True, metadata={"description": "near from 80 % on; null: room enough"})
+    frees_at = Time(required=True, allow_none=True, metadata={"description": "when an hour or a day that is used up has room again"})
 
 
 class UsageShape(Shape):
+    hour = fields.Integer(required=True, metadata={"description": "mails received and sent in the last hour"})
+    day = fields.Integer(required=True, metadata={"description": "mails received and sent in the last day"})
     total = fields.Integer(required=True, metadata={"description": "messages kept, sent and received"})
-    bytes = fields.Integer(required=True, metadata={"description": "what they fill"})
+    bytes = fields.Integer(required=True, metadata={"description": "what they fill; mail in the trash does not count"})
+    received_hour = fields.Integer(required=True)
+    received_day = fields.Integer(required=True)
+    sent_hour = fields.Integer(required=True)
+    sent_day = fields.Integer(required=True)
+    limits = fields.List(fields.Nested(MeterShape), required=True, metadata={"description": "each limit that is set"})
+    counted_at = Time(
+        required=True, allow_none=True, metadata={"description": "when the counters were last compared with the messages one by one"}
+    )
 
 
 class MailboxSchema(Shape):
@@ -146,14 +221,28 @@ class MailboxSchema(Shape):
     created_at = fields.DateTime(required=True)
     updated_at = fields.DateTime(required=True)
 
-    def used(self, mailbox: Mailbox) -> dict[str, int]:
-        return usage.of(mailbox)._asdict()
+    def used(self, mailbox: Mailbox) -> dict[str, Any]:
+        found = usage.numbers(mailbox)
+        received, sent = found.received, found.sent
+        return {
+            "hour": received.hour + sent.hour, "day": received.day + sent.day, "total": found.kept.total, "bytes": found.kept.bytes,
+            "received_hour": received.hour, "received_day": received.day, "sent_hour": sent.hour, "sent_day": sent.day,
+            "limits": [
+                {"name": one.name, "used": one.used, "limit": one.limit, "level": one.level, "frees_at": one.frees_at}
+                for one in meters.of(mailbox)
+            ],
+            "counted_at": mailbox.counted_at,
+        }  # fmt: skip
 
 
 class MailboxMade(MailboxSchema):
     """The answer of a creation: with the generated password, this once."""
 
     password = fields.String()
+
+
+class NoteIn(Shape):
+    note = Line(LONGEST_NOTE, allow_none=True, required=True, metadata={"description": "for people; null removes it"})
 
 
 class PasswordIn(Shape):

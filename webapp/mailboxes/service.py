@@ -1,6 +1,7 @@
 """What can be done with mailboxes: create, look up, change, pause, delete, restore. Which one an address reaches is in `addressing`."""
 
 import re
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import select, update
@@ -12,15 +13,14 @@ from webapp.core.actor import Actor
 from webapp.core.config import settings
 from webapp.core.db import db, utcnow
 from webapp.core.errors import Conflict, Forbidden, InUse, Invalid, invalid
-from webapp.core.paging import Page, PageRequest, paginate
 from webapp.core.secrets import random_password
 from webapp.domains import service as domains
-from webapp.domains import state_counts
 from webapp.domains.models import Domain
 from webapp.domains.taken import unless_taken
 from webapp.mail.address import BadAddress, normalise
-from webapp.mailboxes import usage
+from webapp.mailboxes import limits, notices, usage
 from webapp.mailboxes.addressing import Resolved, check_login, find_mailbox, resolve
+from webapp.mailboxes.listing import list_mailboxes, list_with_states
 from webapp.mailboxes.models import DEFAULT_MESSAGE_BYTES, Mailbox
 from webapp.mailboxes.rows import SETTINGS, get_seen, seen, snapshot, target
 
@@ -36,10 +36,8 @@ LOCAL_PART = re.compile(r"[a-z0-9_][a-z0-9_+-]*(\.[a-z0-9_+-]+)*")
 RESERVED = re.compile(r"_archived_\d{8}_\d{6}(_\d+_\d+)?\Z")
 SMALLEST_MESSAGE_BYTES = 1024
 GENERATED_LENGTH = 20
-SORTABLE = {
-    "id": Mailbox.id, "email": Mailbox.email, "address": Mailbox.email, "status": Mailbox.status, "created_at": Mailbox.id,
-    "display_name": Mailbox.display_name, "updated_at": Mailbox.updated_at,
-}  # fmt: skip
+#: settings on which it depends whether a mailbox is full
+LIMITS = {"total_limit", "storage_limit_bytes"}
 
 
 def check_local_part(text: str, field: str = "local_part") -> str:
@@ -58,11 +56,27 @@ def check_local_part(text: str, field: str = "local_part") -> str:
     return local
 
 
+@dataclass(frozen=True)
+class Secret:
+    """A password that was checked and hashed; hashing takes tens of milliseconds, so it comes before anything is locked."""
+
+    plain: str
+    hashed: str
+    generated: bool
+
+    @classmethod
+    def of(cls, password: str | None) -> "Secret":
+        """Of a password that somebody chose, or a generated one. raises Invalid"""
+        plain = passwords.check(password) if password else random_password(GENERATED_LENGTH)
+        return cls(plain, passwords.hash_password(plain), not password)
+
+
 def create_mailbox(
-    actor: Actor, *, domain_id: int, local_part: str, password: str | None = None, **choices: Any
+    actor: Actor, *, domain_id: int, local_part: str, password: str | None = None, secret: Secret | None = None, **choices: Any
 ) -> tuple[Mailbox, str | None]:
     """Create a mailbox; without a password one is generated and returned this once.
 
+    secret   the password where it is hashed already
     choices  any of `rows.SETTINGS`
     returns  (mailbox, generated password or None)
     raises   NotFound for the domain; Invalid about local_part (malformed, or taken: reason `already_exists`), password, max_message_bytes
@@ -71,23 +85,20 @@ def create_mailbox(
     if actor.mailbox_ids is not None:
         raise Forbidden("This token is limited to certain mailboxes, so it cannot create one.", code="domain_scope_forbidden")
     local = check_local_part(local_part)
-    generated = None if password else random_password(GENERATED_LENGTH)
-    secret = passwords.check(password) if password else str(generated)
     _check_choices(choices)
-    # Hashing takes tens of milliseconds, so it comes before anything is locked.
-    hashed = passwords.hash_password(secret)
+    secret = secret or Secret.of(password)
     domain = domains.get_seen(actor, domain_id, for_update=True)
     if not domain.is_hosted:
-        text = f"Mail for {domain.name} is kept elsewhere, so it has no mailboxes here."
+        text = hosts_none(domain)
         raise Invalid(text, fields={"domain_id": [text]}, more={"reason": "domain_hosts_no_mailboxes"})
-    email = _address(local, domain)
-    if secret.lower() == email:
+    email = address(local, domain)
+    if secret.plain.lower() == email:
         raise invalid("password", "The password may not be the address itself; choose another.")
     if find_mailbox(email) is not None:
         raise _taken(email)
     most = min(DEFAULT_MESSAGE_BYTES, settings().max_message_bytes)
     mailbox = Mailbox(
-        workspace_id=domain.workspace_id, domain_id=domain.id, local_part=local, email=email, password_hash=hashed,
+        workspace_id=domain.workspace_id, domain_id=domain.id, local_part=local, email=email, password_hash=secret.hashed,
         **{"max_message_bytes": most, **choices},
     )  # fmt: skip
     with unless_taken("local_part", f"{email} was created by somebody else at this moment."):
@@ -95,10 +106,15 @@ def create_mailbox(
     add_to_count(domain.id, 1)
     audit.record(actor, "mailbox.create", target(mailbox), after=snapshot(mailbox))
     _tell(mailbox.workspace_id)
-    return mailbox, generated
+    return mailbox, secret.plain if secret.generated else None
 
 
-def _address(local: str, domain: Domain) -> str:
+def hosts_none(domain: Domain) -> str:
+    return f"Mail for {domain.name} is kept elsewhere, so it has no mailboxes here."
+
+
+def address(local: str, domain: Domain) -> str:
+    """The whole address in normal form. raises Invalid about local_part"""
     try:
         return normalise(f"{local}@{domain.name}")
     except BadAddress as error:
@@ -125,33 +141,6 @@ def _check_choices(choices: dict[str, Any]) -> None:
         raise invalid("max_message_bytes", text)
 
 
-def list_mailboxes(actor: Actor, asked: PageRequest, filters: dict[str, Any] | None = None) -> Page[Mailbox]:
-    """Mailboxes, newest first. filters: domain_id, status, can_send, can_receive, search (part of address or display name)"""
-    return list_with_states(actor, asked, filters)[0]
-
-
-def list_with_states(actor: Actor, asked: PageRequest, filters: dict[str, Any] | None = None) -> tuple[Page[Mailbox], dict[str, int]]:
-    """`list_mailboxes`, and how many living mailboxes the whole workspace has: {all, active, paused}; two queries for both."""
-    actor.require("mailboxes:read")
-    given = {name: value for name, value in (filters or {}).items() if value not in (None, "")}
-    query = seen(actor)
-    for name in ("domain_id", "status", "can_send", "can_receive"):
-        if name in given:
-            query = query.where(getattr(Mailbox, name) == given[name])
-    if search := given.get("search"):
-        query = query.where(Mailbox.email.icontains(search, autoescape=True) | Mailbox.display_name.icontains(search, autoescape=True))
-    whole = not given and actor.domain_ids is None and actor.mailbox_ids is None
-    # The exact total is read along with the usage of the rows, below.
-    total = 0 if whole else None
-    page = paginate(query, asked, sortable=SORTABLE, default="id", tie=Mailbox.id, total=total, descending=asked.sort_by is None)
-    names = {"all": "mailboxes", **{state: state_counts.name(Mailbox, state) for state in ("active", "paused")}}
-    numbers = usage.load(actor.workspace_id, page.items, names.values())
-    states = {state: numbers[name] for state, name in names.items()}
-    if whole:
-        page.total = states["all"]
-    return page, states
-
-
 def get_mailbox(actor: Actor, mailbox_id: int, *, for_update: bool = False) -> Mailbox:
     """raises NotFound, also for one outside the limits of the token"""
     actor.require("mailboxes:read")
@@ -175,6 +164,8 @@ def update_mailbox(actor: Actor, mailbox_id: int, changes: dict[str, Any]) -> Ma
     if enabled is not None:
         mailbox.status = "active" if enabled else "paused"
     db.session.flush()
+    if set(changes) & LIMITS:
+        notices.set_filling(mailbox, limits.filling(mailbox, usage.of(mailbox)))
     if snapshot(mailbox) != before:
         audit.record(actor, "mailbox.update", target(mailbox), before=before, after=snapshot(mailbox))
         _tell(mailbox.workspace_id)
@@ -192,16 +183,14 @@ def _keeps_its_address(mailbox: Mailbox, changes: dict[str, Any]) -> None:
 def set_password(actor: Actor, mailbox_id: int, password: str | None = None) -> tuple[Mailbox, str | None]:
     """Set the SMTP password, or generate one (returned this once); the old one stops working at once. raises Invalid about password"""
     actor.require("mailboxes:write")
-    generated = None if password else random_password(GENERATED_LENGTH)
-    secret = passwords.check(password) if password else str(generated)
-    hashed = passwords.hash_password(secret)
+    secret = Secret.of(password)
     mailbox = get_seen(actor, mailbox_id, for_update=True)
-    if secret.lower() == mailbox.email:
+    if secret.plain.lower() == mailbox.email:
         raise invalid("password", "The password may not be the address itself; choose another.")
-    mailbox.password_hash = hashed
+    mailbox.password_hash = secret.hashed
     db.session.flush()
-    audit.record(actor, "mailbox.password", target(mailbox), after={"password": "set", "generated": generated is not None})
-    return mailbox, generated
+    audit.record(actor, "mailbox.password", target(mailbox), after={"password": "set", "generated": secret.generated})
+    return mailbox, secret.plain if secret.generated else None
 
 
 def pause_mailbox(actor: Actor, mailbox_id: int) -> Mailbox:

@@ -15,9 +15,9 @@ from sqlalchemy import select
 from webapp.core import counters
 from webapp.core.db import database_now, db
 from webapp.mailboxes import flow, limits, notices
-from webapp.mailboxes.limits import Numbers, Over
+from webapp.mailboxes.limits import Over
 from webapp.mailboxes.models import Mailbox
-from webapp.mailboxes.usage import Usage
+from webapp.mailboxes.usage import Numbers, Usage
 from webapp.messages import totals
 
 
@@ -87,7 +87,7 @@ def with_wait(mailboxes: dict[int, Mailbox], refused: Over | None) -> Over | Non
     if refused is None or refused.limit not in flow.SPANS:
         return refused
     mailbox_id = next(one.id for one in mailboxes.values() if one.email == refused.email)
-    frees = flow.frees_at(mailbox_id, refused.direction, refused.limit, refused.allowed)
+    frees = flow.frees_at(flow.Full(mailbox_id, refused.direction, refused.limit, refused.allowed))
     return refused._replace(retry_after_s=max(1, math.ceil((frees - database_now()).total_seconds())))
 
 

@@ -18,7 +18,7 @@ from webapp.core.leases import Leased
 STATES = ("running", "done", "undoing", "undone")
 #: states of one row: not looked at yet, changed, left as it was, changed back, could not be changed back
 WAITING, CHANGED, SKIPPED, BACK, STUCK = 0, 1, 2, 3, 4
-UNFINISHED = text("state IN ('running', 'undoing')")
+UNFINISHED: Any = text("state IN ('running', 'undoing')")
 
 
 class PickChange(InWorkspace, Timestamps, Leased, Base):

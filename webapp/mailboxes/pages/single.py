@@ -1,91 +1,29 @@
-"""Mailboxes in the browser: the list, creating one, its settings and password, pausing, deleting and bringing back."""
+"""One mailbox in the browser: how full it is, its settings, note and password, pausing, deleting and bringing back."""
 
 from typing import Any
 
 import orjson
-from flask import Blueprint, Flask, request, url_for
-from wtforms.fields import SelectChoice
+from flask import request, url_for
 
 from webapp.accounts.forms import add_errors
 from webapp.audit import service as audit
-from webapp.core import envelope, menu
+from webapp.core import envelope
 from webapp.core.access import current_actor, needs
-from webapp.core.actor import Actor
 from webapp.core.db import db, utcnow
-from webapp.core.errors import Conflict, HouseError, InUse, Invalid
+from webapp.core.errors import Conflict, InUse, Invalid
 from webapp.core.htmx import made, redirect_to, render
-from webapp.core.paging import PageRequest
 from webapp.core.shapes import compile_dump
 from webapp.domains import service as domains
-from webapp.mailboxes import links, schemas, service, snippets, usage, why
-from webapp.mailboxes.forms import MailboxForm, PasswordChoice, SettingsForm, renamed
+from webapp.mailboxes import links, meters, schemas, service, snippets, usage, why
+from webapp.mailboxes.forms import PasswordChoice, SettingsForm, renamed
 from webapp.mailboxes.models import Mailbox
+from webapp.mailboxes.pages.base import bp
 
-bp = Blueprint("mailboxes", __name__)
-PER_PAGE = 25
-#: domains that a select offers; with more of them, the search finds the rest
-OFFERED = 200
-CHIPS = (("", "All", "all"), ("active", "Active", "active"), ("paused", "Paused", "paused"))
-SORTS = {"email": False, "created_at": True}
 _dump = compile_dump(schemas.MailboxSchema())
 
 
-def _domains(actor: Actor) -> list[tuple[int, str]]:
-    """(id, name) of the domains, for a select."""
-    return domains.name_domains(actor, OFFERED) if actor.may("domains:read") else []
-
-
-@bp.get("/mailboxes")
-@needs("mailboxes:read")
-def list_page() -> Any:
-    """Every mailbox with its state and how full it is."""
-    actor = current_actor()
-    asked = {name: request.args.get(name, "").strip() for name in ("q", "domain", "state", "sort")}
-    state = asked["state"] if asked["state"] in ("active", "paused") else None
-    sort = asked["sort"] if asked["sort"] in SORTS else "email"
-    domain_id = request.args.get("domain", type=int)
-    number = min(max(1, request.args.get("page", 1, int)), 10_000)
-    wanted = PageRequest(number, PER_PAGE, sort_by=sort, descending=SORTS[sort])
-    found, counts = service.list_with_states(actor, wanted, {"search": asked["q"][:255], "status": state, "domain_id": domain_id})
-    chips = [
-        {"label": label, "count": counts[count], "url": _list_url(asked, state=key), "current": (state or "") == key}
-        for key, label, count in CHIPS
-    ]  # fmt: skip
-    offered = _domains(actor)
-    return render(
-        "mailboxes/list.html", "mailboxes/_rows.html", found=found, asked=asked, chips=chips, any_mailbox=counts["all"] != 0, now=utcnow(),
-        usage_of=usage.of, offered=[("", "All domains"), *offered], any_domain=bool(offered), sort=sort,
-        sort_urls={name: _list_url(asked, sort=name) for name in SORTS},
-        newer=_list_url(asked, page=number - 1) if number > 1 else None,
-        older=_list_url(asked, page=number + 1) if found.has_more else None,
-    )  # fmt: skip
-
-
-def _list_url(asked: dict[str, str], **changes: Any) -> str:
-    chosen = {**asked, **changes}
-    return url_for(".list_page", **{name: value for name, value in chosen.items() if value not in ("", None, 1)})
-
-
-@bp.route("/mailboxes/new", methods=["GET", "POST"])
-@needs("mailboxes:create")
-def new_page() -> Any:
-    """Create a mailbox; the answer shows its password and how to use it, this once."""
-    actor = current_actor()
-    form = MailboxForm()
-    form.domain_id.choices = [SelectChoice(domain_id, name) for domain_id, name in _domains(actor)]
-    if request.method == "GET":
-        form.domain_id.data = request.args.get("domain", type=int)
-    if form.validate_on_submit():
-        try:
-            mailbox, generated = service.create_mailbox(actor, **form.values())
-            return _shown_once(mailbox, form.secret() or generated, generated is not None, "created")
-        except HouseError as refused:
-            db.session.rollback()
-            add_errors(form, refused, spare="local_part")
-    return render("mailboxes/new.html", status=422 if form.errors else 200, form=form)
-
-
-def _shown_once(mailbox: Mailbox, password: str | None, generated: bool, verb: str) -> Any:
+def shown_once(mailbox: Mailbox, password: str | None, generated: bool, verb: str) -> Any:
+    """The one showing of a password, with what to do with it."""
     return render(
         "mailboxes/made.html", status=201, mailbox=mailbox, password=password, generated=generated, verb=verb,
         snippets=snippets.first_mails(mailbox, password), story=audit.story_of(current_actor(), "mailbox", mailbox.id),
@@ -98,10 +36,11 @@ def show_page(mailbox_id: int) -> Any:
     """One mailbox: where it stands, how full it is, what it may."""
     actor = current_actor()
     mailbox = service.get_mailbox(actor, mailbox_id)
-    domain = domains.find_domain(mailbox.domain_name)
+    domain, now = domains.find_domain(mailbox.domain_name), utcnow()
     return render(
-        "mailboxes/show.html", "mailboxes/_state.html", mailbox=mailbox, domain=domain, why=why.explain(mailbox, domain),
-        used=usage.of(mailbox), links=links.of(actor, mailbox), snippets=snippets.first_mails(mailbox, None),
+        "mailboxes/show.html", "mailboxes/_state.html", mailbox=mailbox, domain=domain,
+        why=why.explain(mailbox, domain, meters.of(mailbox), now), used=usage.of(mailbox), figures=meters.figures(mailbox, now), now=now,
+        links=links.of(actor, mailbox), snippets=snippets.first_mails(mailbox, None),
         story=audit.story_of(actor, "mailbox", mailbox.id),
         answer=orjson.loads(envelope.json_bytes({"success": True, "data": _dump(mailbox)})),
     )  # fmt: skip
@@ -135,7 +74,7 @@ def password(mailbox_id: int) -> Any:
     if form.validate_on_submit():
         try:
             mailbox, generated = service.set_password(actor, mailbox_id, form.secret())
-            return _shown_once(mailbox, form.secret() or generated, generated is not None, "set")
+            return shown_once(mailbox, form.secret() or generated, generated is not None, "set")
         except Invalid as refused:
             db.session.rollback()
             add_errors(form, refused)
@@ -198,8 +137,3 @@ def restore(mailbox_id: int) -> Any:
         db.session.rollback()
         return redirect_to(url_for(".list_page"), toast=f"{refused.message} {refused.hint}", tone="bad")
     return redirect_to(url_for(".show_page", mailbox_id=mailbox_id), toast=f"{mailbox.email} is back")
-
-
-def init_app(app: Flask) -> None:
-    app.register_blueprint(bp)
-    menu.add("Set up", "Mailboxes", "mailboxes.list_page", scope="mailboxes:read", order=20)

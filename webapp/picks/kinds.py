@@ -1,0 +1,110 @@
+"""What can be picked and done in bulk: features register their rows and actions here, once, in `init_app` of their pages.
+
+    kinds.register(Kind("mailbox", "mailbox", "mailboxes", …, actions=(Action("pause", …), …)))
+
+The bar, the preview, the undo and the work itself are the house's (`service`, `pages`, templates/parts/picks.html).
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Select
+
+from webapp.core.actor import Actor
+from webapp.core.errors import NotFound
+
+Before = dict[str, Any] | None
+
+
+@dataclass
+class Done:
+    """What became of one batch.
+
+    changed  row id -> what it takes to change it back
+    problem  why a row was left as it was, in one sentence; the first reason is enough
+    """
+
+    changed: dict[int, Before] = field(default_factory=dict)
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Effect:
+    """What an action would do: how many rows it changes, and that in words; `milder` is the less drastic way."""
+
+    changes: int
+    sentence: str
+    milder: str = ""
+
+
+@dataclass(frozen=True)
+class Action:
+    """One button of the bar.
+
+    past    "paused": stands behind the number in the toast
+    scope   needed to do it; `undo_scope` to undo it
+    asks    always ask first; the others are asked about only where no script showed the effect beforehand
+    effect  (actor, SELECT of ids) -> Effect
+    apply   (actor, ids) -> Done; in the caller's transaction, with an audit entry for each row that changed
+    undo    (actor, {id: before}) -> Done, whose `changed` are those that are as before again
+    """
+
+    name: str
+    label: str
+    icon: str
+    past: str
+    scope: str
+    effect: Callable[[Actor, Select[Any]], Effect]
+    apply: Callable[[Actor, list[int]], Done]
+    undo: Callable[[Actor, Mapping[int, Before]], Done]
+    undo_scope: str | None = None
+    asks: bool = False
+    danger: bool = False
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of rows.
+
+    scope    needed to see them
+    choose   (actor, filters of the list's address or None, ids or None) -> SELECT of ids, narrowed to what the actor sees. raises Invalid
+    summary  (actor, SELECT of ids) -> [(number, word)] shown in the bar before anything is pressed
+    home     address of the list
+    event    what its list listens to
+    """
+
+    name: str
+    noun: str
+    plural: str
+    scope: str
+    choose: Callable[[Actor, Mapping[str, str] | None, list[int] | None], Select[Any]]
+    summary: Callable[[Actor, Select[Any]], Iterable[tuple[int, str]]]
+    home: Callable[[], str]
+    event: str
+    actions: tuple[Action, ...]
+
+    def words(self, number: int) -> str:
+        return f"{number:,} {self.noun if number == 1 else self.plural}"
+
+    def action(self, name: str) -> Action:
+        """raises NotFound"""
+        found = next((action for action in self.actions if action.name == name), None)
+        if found is None:
+            raise NotFound(f"Nothing called {name!r} can be done to {self.plural}.")
+        return found
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def register(kind: Kind) -> None:
+    """The same name again replaces it."""
+    _kinds[kind.name] = kind
+
+
+def get(name: str) -> Kind:
+    """raises NotFound"""
+    if name not in _kinds:
+        raise NotFound(f"There is no list of {name!r} to pick from.")
+    return _kinds[name]
