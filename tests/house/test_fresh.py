@@ -18,6 +18,7 @@ FRESH = {
     "accounts.recovery_codes", "accounts.remove_member", "accounts.remove_second_factor", "accounts.resend_invitation",
     "accounts.resume_member", "accounts.revoke_invitation", "accounts.second_factor", "accounts.second_factor_rule_page",
     "accounts.suspend_member",
+    "audit.export_page", "audit.retention_page",
     "mailboxes.password",
     "tokens.new_page", "tokens.rotate",
 }  # fmt: skip
@@ -26,6 +27,7 @@ EXEMPT = {
     "accounts.change_password": "asks for the current password itself",
     "accounts.confirm": "is the question",
     "accounts.members": "lists names",
+    "mailboxes.passwords_file": "gives back what the page that just made them sent along",
     "tokens.edit": "renames, or takes access away",
     "tokens.first_call": "shows whether a call came",
     "tokens.list_page": "shows names and the last four characters",
