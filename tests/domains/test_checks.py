@@ -13,6 +13,7 @@ from webapp.core.db import begin_writing, db, utcnow
 from webapp.core.dns import DnsAnswer
 from webapp.domains import checks, jobs, schedule, service, watch
 from webapp.domains.models import DnsCheck, Domain
+from webapp.sending.models import Delivery, Outgoing
 
 OURS = "mail.acme.test"
 
@@ -243,11 +244,9 @@ def test_a_deleted_domain_is_not_looked_up_and_a_restored_one_is(alice: Any, out
     assert outside.dns.asked and fresh(domain).dns_checked_at is not None
 
 
-def test_a_proof_that_is_gone_for_three_days_counts_no_more(alice: Any, outside: Any, work_off: Any, monkeypatch: Any) -> None:
-    heard: list[int] = []
-    monkeypatch.setitem(events._ears, "domain_unverified", [lambda domain_id: heard.append(domain_id)])
+def test_a_proof_that_is_gone_for_three_days_counts_no_more_and_the_owners_are_told(alice: Any, outside: Any, work_off: Any) -> None:
     domain = make_domain(alice, "acme.test")
-    again(domain, work_off) if checks.open_check(domain.id) else make_check(alice, domain.id)
+    make_check(alice, domain.id)
     work_off()
     domain = fresh(domain)
     assert domain.is_verified and domain.proof_missing_since is not None
@@ -256,8 +255,11 @@ def test_a_proof_that_is_gone_for_three_days_counts_no_more(alice: Any, outside:
     db.session.commit()
     again(domain, work_off)
     domain = fresh(domain)
-    assert (domain.is_verified, domain.status, heard) == (False, "pending_dns", [domain.id])
+    assert (domain.is_verified, domain.status, domain.proof_missing_since) == (False, "pending_dns", None)
     assert "domain.unverify" in actions()
+    told = db.session.scalar(db.select(Outgoing).where(Outgoing.kind == "system"))
+    assert told is not None and told.subject == "acme.test is no longer verified"
+    assert db.session.scalar(db.select(Delivery.recipient)) == "alice@acme.test"
 
 
 def test_a_domain_that_an_owner_vouched_for_needs_no_proof(alice: Any, outside: Any, work_off: Any) -> None:
