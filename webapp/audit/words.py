@@ -6,7 +6,7 @@ DONE = {
     "pause": "paused", "resume": "resumed", "verify": "verified", "purge": "removed for good", "send": "sent", "retry": "retried",
     "hold": "held", "release": "released", "cancel": "cancelled", "reorder": "reordered", "replay": "replayed", "run": "ran",
     "test": "tested", "enable": "enabled", "disable": "disabled", "read": "read", "use": "used", "set": "set", "suspend": "suspended",
-    "unset": "removed", "check": "looked up",
+    "give_up": "gave up for good", "unset": "removed", "check": "looked up",
 }  # fmt: skip
 #: actions that read better as a whole; the second says whether the target is named after it
 WHOLE = {
@@ -28,6 +28,7 @@ WHOLE = {
     "invitation.accept": ("accepted the invitation of", True),
     "member.update": ("changed the role of", True),
     "member.delete": ("removed member", True),
+    "message.sample": ("asked for the sample mail", True),
     "mailbox.password": ("set a new password for", True),
     "domain.recheck": ("had the records looked up of", True),
     "domain.dns": ("found other records than before at", True),
