@@ -12,7 +12,7 @@ from webapp.core.access import current_actor, needs, open_to_strangers
 from webapp.core.client import client_ip
 from webapp.core.db import utcnow
 from webapp.core.errors import NotFound
-from webapp.core.htmx import made, render
+from webapp.core.htmx import made, redirect_to, render
 from webapp.core.paging import PageRequest
 
 bp = Blueprint("catcher", __name__)
@@ -50,7 +50,7 @@ def readable(row: CaughtRequest) -> str:
 def open_page() -> Any:
     """Open the catcher."""
     service.open_catcher(current_actor())
-    return made(go_to=url_for(".list_page"), toast="The request catcher is open")
+    return redirect_to(url_for(".list_page"), toast="The request catcher is open")
 
 
 @bp.post("/catcher/renew")
@@ -58,7 +58,7 @@ def open_page() -> Any:
 def renew() -> Any:
     """Another address."""
     service.renew(current_actor())
-    return made(go_to=url_for(".list_page"), toast="The request catcher has a new address")
+    return redirect_to(url_for(".list_page"), toast="The request catcher has a new address")
 
 
 @bp.post("/catcher/clear")
@@ -66,7 +66,7 @@ def renew() -> Any:
 def clear() -> Any:
     """Throw away what was caught."""
     number = service.clear(current_actor())
-    return made(go_to=url_for(".list_page"), toast=f"{number} {'request' if number == 1 else 'requests'} thrown away")
+    return made(go_to=url_for(".list_page"), trigger="caught", toast=f"{number} {'request' if number == 1 else 'requests'} thrown away")
 
 
 @bp.route("/catch/<string:key>", methods=["GET", "POST", "PUT", "PATCH", "DELETE"])
