@@ -1,8 +1,9 @@
 """Shapes of the trash on the wire."""
 
-from marshmallow import fields
+from marshmallow import fields, validate
 
-from webapp.core.shapes import Line, Shape
+from webapp.core.shapes import Count, Id, Line, Shape
+from webapp.trash.service import MOST
 
 
 class TrashedSchema(Shape):
@@ -22,3 +23,25 @@ class RestoredSchema(Shape):
 
 class TrashQuery(Shape):
     kind = Line(40)
+    search = Line(200, metadata={"description": "a part of the name"})
+
+
+class ItemSchema(Shape):
+    kind = Line(40, least=1, required=True)
+    id = Id(required=True)
+
+
+class ItemsSchema(Shape):
+    items = fields.List(fields.Nested(ItemSchema), required=True, validate=validate.Length(1, MOST))
+
+
+class RefusedSchema(Shape):
+    kind = fields.String(required=True)
+    id = fields.Integer(required=True)
+    reason = fields.String(required=True)
+
+
+class OutcomeSchema(Shape):
+    restored = Count(required=True)
+    items = fields.List(fields.Nested(ItemSchema), required=True, metadata={"description": "what came back"})
+    refused = fields.List(fields.Nested(RefusedSchema), required=True, metadata={"description": "what did not, and why"})
