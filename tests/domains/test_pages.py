@@ -164,6 +164,10 @@ def test_note_and_catch_all_are_changed_in_one_form(alice: Any) -> None:
     refused = alice.page.post(f"/domains/{domain.id}/edit", {**form, "note": "other", "catch_all_destination": "nobody@acme.test"})
     assert refused.status_code == 422 and "no mailbox of this workspace" in refused.text and 'value="nobody@acme.test"' in refused.text
     assert db.session.get(Domain, domain.id).note == "main"  # type: ignore[union-attr]
+    assert alice.page.post(f"/domains/{domain.id}/edit", {**form, "mail_elsewhere": "y"}).status_code == 303
+    changed = db.session.get_one(Domain, domain.id)
+    assert (changed.mail_hosting, changed.catch_all_enabled) == ("external", False)
+    assert "mail is kept elsewhere" in alice.page.get(f"/domains/{domain.id}").text
     assert alice.page.post(f"/domains/{domain.id}/edit", {"note": ""}).status_code == 303
     assert (db.session.get(Domain, domain.id).note, db.session.get(Domain, domain.id).catch_all_enabled) == (None, False)  # type: ignore[union-attr]
 

@@ -53,9 +53,18 @@ class DomainSettingsForm(FlaskForm):
         render_kw={"autocomplete": "off", "autocapitalize": "none", "spellcheck": "false", "inputmode": "email"},
     )
 
+    mail_elsewhere = BooleanField(
+        "Mail for this domain is kept elsewhere",
+        description="It then only sends from here: its mailboxes stop receiving, no MX is asked for, and nothing is deleted.",
+    )
+
+    def hosting(self) -> str:
+        return "external" if self.mail_elsewhere.data else "trekmail"
+
     def changes(self) -> dict[str, Any]:
         """As `service.update_domain` takes them. raises Invalid"""
-        catch_all = {"enabled": bool(self.catch_all_enabled.data), "destination": text_or_none(self.catch_all_destination.data)}
+        enabled = bool(self.catch_all_enabled.data and not self.mail_elsewhere.data)
+        catch_all = {"enabled": enabled, "destination": text_or_none(self.catch_all_destination.data)}
         return checked(DomainPatch(), {"note": text_or_none(self.note.data), "catch_all": catch_all})
 
 

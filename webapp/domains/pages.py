@@ -16,7 +16,7 @@ from webapp.core.errors import Conflict, InUse, Invalid, InvalidState
 from webapp.core.htmx import is_fragment, redirect_to, render, vary
 from webapp.core.paging import PageRequest
 from webapp.core.shapes import compile_dump
-from webapp.domains import checks, keys, schemas, schemas_dns, service, why
+from webapp.domains import arrangements, checks, keys, schemas, schemas_dns, service, why
 from webapp.domains.forms import DomainForm, DomainSettingsForm, RotateForm
 from webapp.domains.models import Domain
 from webapp.domains.residents import residents
@@ -85,7 +85,7 @@ def show_page(domain_id: int) -> Any:
     if is_fragment():
         return vary(make_response(render_template("domains/_state.html", **state_of(domain))))
     return render(
-        "domains/show.html", **state_of(domain), boxes=residents().some(actor, domain.id, NAMED),
+        "domains/show.html", **state_of(domain), zone=schemas_dns.zone_file(domain), boxes=residents().some(actor, domain.id, NAMED),
         story=audit.story_of(actor, "domain", domain.id),
         answer=orjson.loads(envelope.json_bytes({"success": True, "data": _dump(domain)})),
     )  # fmt: skip
@@ -98,7 +98,7 @@ def state_of(domain: Domain) -> dict[str, Any]:
     records = schemas_dns.known_records(domain, last)
     return {
         "domain": domain, "why": why.explain(domain, records, running), "records": records, "coming": coming,
-        "running": running, "labels": why.TITLES, "resolvers": _resolvers(records), "zone": schemas_dns.zone_file(domain),
+        "running": running, "labels": why.TITLES, "resolvers": _resolvers(records),
         "keys": list(reversed(domain.keys)), "kinds": keys.NAMES,
     }  # fmt: skip
 
@@ -219,9 +219,10 @@ def edit(domain_id: int) -> Any:
     """Change note and catch-all."""
     actor = current_actor()
     domain = service.get_domain(actor, domain_id)
-    form = DomainSettingsForm(obj=domain)
+    form = DomainSettingsForm(obj=domain, mail_elsewhere=not domain.is_hosted)
     if form.validate_on_submit():
         try:
+            arrangements.set_mail_hosting(actor, domain_id, form.hosting(), confirmed=True)
             service.update_domain(actor, domain_id, form.changes())
             return redirect_to(url_for(".show_page", domain_id=domain_id), toast=f"{domain.name} is changed")
         except Invalid as refused:
