@@ -281,3 +281,13 @@ def test_a_mail_leads_to_a_rule_and_to_its_replay_for_those_who_may(alice: Any, 
     owner, agent, viewer = (who.page.get(f"/mail/{message.id}").get_data(as_text=True) for who in (alice, bob, carol))
     assert rule in owner and replay in owner and rule not in agent and replay in agent and rule not in viewer and replay not in viewer
     assert "needs routes:write" in agent and "Invoice 7" in alice.page.get(rule.replace("&amp;", "&")).get_data(as_text=True)
+
+
+def test_the_editor_fills_in_the_address_of_the_request_catcher(alice: Any) -> None:
+    make_mailbox(alice)
+    form = {"name": "To the catcher", "actions-0-type": "webhook", "actions-0-open": "1", "do": "catch-action-0"}
+    page = alice.page.post("/routes/new", form)
+    address = alice.api.get("/catcher").json["data"]["url"]
+    assert page.status_code == 200 and f'value="{address}"' in page.text
+    assert "Use the request catcher" not in page.text
+    assert alice.page.post("/routes/new", {**form, "do": "catch-action-7"}).status_code == 200

@@ -118,9 +118,6 @@ def make_token_and_call(page: Page) -> str:
 
 def make_rule_from_mail(page: Page) -> None:
     """From an open message; the dry run shows the last 7 days; the built-in catcher takes the webhook."""
-    page.goto("/catcher")
-    page.get_by_role("button", name="Open the catcher").click()
-    address = page.locator("#catcher-url").inner_text().strip()
     page.goto("/mail")
     page.get_by_role("link", name=re.compile("Sample|Welcome")).first.click()
     page.get_by_role("link", name="Create rule from this mail").click()
@@ -129,7 +126,9 @@ def make_rule_from_mail(page: Page) -> None:
     if page.locator("[name=actions-0-p-url]").count() == 0:
         page.locator("[name=new_type]").select_option("webhook")
         page.get_by_role("button", name="Add action").click()
-    page.locator("[name=actions-0-p-url]").fill(address)
+    page.get_by_role("button", name="Use the request catcher").click()
+    expect(page.locator("[name=actions-0-p-url]")).to_have_value(re.compile("/catch/"))
+    address = page.locator("[name=actions-0-p-url]").input_value()
     page.locator("#dry-run-panel").get_by_role("button", name=re.compile("Run")).click()
     expect(page.locator("#dry-run-panel")).to_contain_text("This route would catch 1 of 1 mails")
     expect(page.locator("[name=actions-0-p-url]")).to_have_value(address)

@@ -273,3 +273,10 @@ def _copied(row: Any) -> Any:
 def masked_left(draft: DraftAction) -> bool:
     """Whether the form still shows a masked secret that belongs to a stored action."""
     return any(value == MASK or f": {MASK}" in value for value in draft.values.values())
+
+
+def fill(draft: Draft, place: str, name: str, value: str) -> None:
+    """Put a value into a parameter of one action; an unknown place changes nothing."""
+    number = _number(place)
+    if number is not None and 0 <= number < len(draft.actions):
+        draft.actions[number].values[name] = value

@@ -24,6 +24,7 @@ from webapp.automation.drafts import Draft
 from webapp.automation.mail_fields import FIELDS
 from webapp.automation.models import Route
 from webapp.automation.variables import NAMES
+from webapp.catcher import service as catcher
 from webapp.core import envelope, trash
 from webapp.core.access import current_actor, needs
 from webapp.core.actor import Actor
@@ -102,6 +103,9 @@ def _submitted(actor: Actor, route_id: int | None) -> Response:
         return _editor(actor, draft, route)
     if button == "add-action":
         button = f"add-action-{request.form.get('new_type', '')}"
+    if button.startswith("catch-action-"):
+        drafts.fill(draft, button.removeprefix("catch-action-"), "url", catcher.url_of(catcher.open_catcher(actor)))
+        return _editor(actor, draft, route)
     if drafts.press(draft, button):
         return _editor(actor, draft, route)
     if button == "dry-run":
