@@ -105,7 +105,7 @@ def test_checking_goes_on_in_the_background_and_the_page_follows_without_a_reloa
     assert (plain.status_code, plain.headers["Location"]) == (303, f"/domains/{domain.id}")
     work_off()
     page = alice.page.get(f"/domains/{domain.id}").text
-    assert "MX, SPF, DKIM need a change in the DNS" in page and "Asked fake" in page
+    assert "MX, SPF, DKIM need a change in the DNS" in page and "at fake, next <time" in page
     assert trail() == ["domain.recheck", "domain.recheck", "domain.verify", "domain.dns"]
 
 
