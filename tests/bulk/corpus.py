@@ -97,7 +97,7 @@ def _through(house: House, samples: list[Sample], wanted: dict[str, dict[str, ob
     report.not_routed = [one.sample.name for one in report.handed if one.message_id and one.message_id not in house.hook.seen]
     report.seen = look_at_all(house, report.handed, thorough=thorough)
     lap("looking")
-    report.unclean = outgoing_problems(house)
+    report.unclean = outgoing_problems(house, 1 if thorough else 3)
     lap("what was sent")
     for one in report.seen:
         if one.told and one.handed.sample.folder in compare.FOLDERS and one.name in wanted:

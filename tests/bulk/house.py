@@ -4,9 +4,13 @@ Nothing leaves: the platform's transport is the built-in capture, the webhook's 
 """
 
 import json
+import os
 import re
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -20,8 +24,16 @@ ANSWER = {
     "to": ["audit@elsewhere.example"], "subject": "Re: $SUBJECT", "body": "$SENDER wrote:\n$BODY", "html": "<p>$SENDER</p><div>$BODY</div>",
     "attach_original": True,
 }  # fmt: skip
+MEMORY = "/dev/shm"
 NEVER = "never-in-any-mail-7f3a"
 TRACEBACK = re.compile(r"^.*Traceback \(most recent call last\)", re.M)
+
+
+@contextmanager
+def memory_folder() -> Iterator[Path]:
+    """A folder that goes away, on a memory disk where there is one: what these tests look at is not the disk."""
+    with tempfile.TemporaryDirectory(prefix="mailroom-", dir=MEMORY if os.access(MEMORY, os.W_OK) else None) as home:
+        yield Path(home)
 
 
 class Hook:

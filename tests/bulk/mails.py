@@ -19,7 +19,7 @@ from typing import Any
 from webapp.mail.line_ends import with_crlf
 
 MAKER = "make_hostile.py"
-_ENVELOPE = re.compile(rb"(?m)(?:\A|(?<=\n\n)|(?<=\r\n\r\n))From [^\r\n]*\r?\n")
+_ENVELOPE = re.compile(rb"(?m)(?:\A|(?<=\n\n)|(?<=\r\n\r\n))From \S+ *(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b[^\r\n]*)?\r?\n")
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from webapp.mail.line_ends import has_bare_line_end
 from webapp.messages.words import words_of
 
 LOOKERS = 4
-MOST_FILES = 4
+MOST_FILES = 3
 VIEWS = ("", "/text", "/headers", "/raw", "/attachments", "/timeline")
 FRAME_POLICY = re.compile(r"^sandbox allow-popups allow-popups-to-escape-sandbox; default-src 'none';")
 _RUNS = re.compile(r"^\s*(?:java|vb)script:", re.I)
@@ -76,7 +76,8 @@ class _Looker:
         for view in VIEWS if self.thorough else VIEWS[:1]:
             self._page(f"/mail/{self.id}{view}")
         self._frame(f"/mail/{self.id}/html")
-        self._get(self.person, f"/mail/{self.id}/source")
+        if self.thorough:
+            self._get(self.person, f"/mail/{self.id}/source")
         self._search()
         return self.seen
 
@@ -165,11 +166,14 @@ def foreign(page: str) -> list[str]:
     return found
 
 
-def outgoing_problems(house: House) -> list[str]:
-    """C-04, C-68: every mail that the route made of a foreign one is clean, below any library: CRLF alone, one From, and it is ours."""
+def outgoing_problems(house: House, step: int = 1) -> list[str]:
+    """C-04, C-68: what the route made of foreign mail is clean, below any library: CRLF alone, one From, and it is ours.
+
+    step  look at every so-manieth
+    """
     found = []
     with house.program() as api:
-        for row in listed(api, f"/mailboxes/{house.mailbox_id}/archives", direction="sent"):
+        for row in listed(api, f"/mailboxes/{house.mailbox_id}/archives", direction="sent")[::step]:
             raw = api.get(f"/mailboxes/{house.mailbox_id}/archives/{row['id']}/raw").content
             found += [f"outgoing {row['id']} ({row['subject'][:60]!r}): {what}" for what in unclean(raw)]
     return found

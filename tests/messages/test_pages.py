@@ -15,7 +15,7 @@ from webapp.messages import links, timeline
 from webapp.messages.models import Message
 from webapp.messages.pages import PER_PAGE
 
-SAMPLES = sorted((Path(__file__).parent.parent / "mail" / "samples").glob("*/*.eml"))
+SAMPLES = sorted((Path(__file__).parent.parent / "mails").glob("[b-h]*/own-*.eml"))
 XSS = (
     "<script>alert(1)</script><img src=x onerror=alert(1)><a href='javascript:alert(1)'>x</a>"
     "<svg onload=alert(1)><form action=//evil.test>"
