@@ -26,17 +26,17 @@ def choose(actor: Actor, filters: Mapping[str, str] | None, ids: list[int] | Non
     return query.with_only_columns(Mailbox.id)
 
 
-def summary(_actor: Actor, ids: Select[Any]) -> list[tuple[int, str]]:
+def summary(_actor: Actor, ids: Select[Any]) -> list[str]:
     """How many are active and paused, and what hangs on them."""
     states = _states(ids)
     found = [(states[state], state) for state in ("active", "paused") if states.get(state)]
-    return found + [(count, word) for count, word in contents.count(ids) if count]
+    return [f"{number(count)} {word}" for count, word in [*found, *contents.count(ids)] if count]
 
 
 def _states(ids: Select[Any]) -> dict[str, int]:
     chosen = ids.subquery()
-    query = select(Mailbox.status, func.count()).where(Mailbox.id.in_(select(chosen.c.id))).group_by(Mailbox.status)
-    return dict(db.session.execute(query).tuples())
+    query = select(Mailbox.status, func.count().label("number")).where(Mailbox.id.in_(select(chosen.c.id))).group_by(Mailbox.status)
+    return {row.status: row.number for row in db.session.execute(query)}
 
 
 def boxes(count: int) -> str:

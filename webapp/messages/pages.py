@@ -7,25 +7,18 @@ from flask import Blueprint, Flask, Response, flash, request, url_for
 from webapp.audit import service as audit
 from webapp.core import menu
 from webapp.core.access import current_actor, needs
-from webapp.core.errors import Invalid, NotFound
+from webapp.core.errors import Invalid
 from webapp.core.htmx import made, redirect_to, render
 from webapp.core.paging import Page, PageRequest
 from webapp.core.wording import human_bytes
 from webapp.mailboxes import links as mailbox_links
-from webapp.messages import downloads, frame, links, service, shown
+from webapp.messages import downloads, frame, links, picking, service, shown
 from webapp.messages.models import Message
+from webapp.messages.picking import BOXES
+from webapp.picks import kinds
 
 bp = Blueprint("messages", __name__)
 PER_PAGE = 25
-#: key -> (label, filters); the first is shown when none is named
-BOXES: dict[str, tuple[str, dict[str, Any]]] = {
-    "inbox": ("Inbox", {"folder": "INBOX"}),
-    "sent": ("Sent", {"direction": "sent"}),
-    "archive": ("Archive", {}),
-    "captured": ("Captured", {"captured": True}),
-    "quarantined": ("Quarantined", {"quarantined": True}),
-    "test": ("Test", {"is_test": True}),
-}
 
 
 @bp.get("/mail")
@@ -35,7 +28,7 @@ def list_page() -> Any:
     actor = current_actor()
     asked = {name: request.args.get(name, "").strip() for name in ("q", "mailbox", "box", "cursor")}
     asked["box"] = asked["box"] if asked["box"] in BOXES else "inbox"
-    mailbox_id = int(asked["mailbox"]) if asked["mailbox"].isdecimal() and len(asked["mailbox"]) < 19 else None
+    mailbox_id = picking.mailbox_of(asked["mailbox"])
     problem, overview = None, service.overview_of(actor, mailbox_id)
     try:
         wanted = PageRequest(per_page=PER_PAGE, cursor=asked["cursor"] or None)
@@ -50,7 +43,8 @@ def list_page() -> Any:
     return render(
         "messages/list.html", part, status=422 if problem else 200, found=found, asked=asked, problem=problem,
         boxes=[("", "All mailboxes"), *boxes], chips=_chips(asked, numbers), any_mail=numbers["archive"] != 0,
-        label=BOXES[asked["box"]][0], links=links.of(actor, None), person=shown.person, mailbox=dict(boxes).get(mailbox_id or 0),
+        label=BOXES[asked["box"]][0], actions=picking.ACTIONS, links=links.of(actor, None), person=shown.person,
+        mailbox=dict(boxes).get(mailbox_id or 0),
         first_arrival=first_arrival,
         first_mail=shown.first_mail(boxes[0][1] if boxes else None), everywhere=_list_url(asked, box="archive", cursor=""),
         newer=_list_url(asked, cursor="") if asked["cursor"] else None,
@@ -167,38 +161,6 @@ def restore() -> Any:
     return made(go_to=go_to, trigger="messages-changed", toast=f"{_count(len(ids))} back.")
 
 
-@bp.post("/mail/bulk")
-@needs("messages:read")
-def bulk() -> Any:
-    """Mark or delete what was picked."""
-    actor, action = current_actor(), request.form.get("action", "")
-    ids = request.form.getlist("id", type=int)[:PER_PAGE]
-    if not ids or action not in ("delete", "read", "unread"):
-        raise Invalid("Nothing was picked.", hint="Pick at least one mail, then what to do with it.")
-    done = [message_id for message_id in ids if _do(actor, action, message_id)]
-    words = {"delete": "in the trash", "read": "marked as read", "unread": "marked as unread"}[action]
-    undo = url_for(".restore", id=done) if action == "delete" and done else None
-    go_to = request.form.get("next") or url_for(".list_page")
-    return made(go_to=_back_to(go_to), trigger="messages-changed", toast=f"{_count(len(done))} {words}.", undo=undo, status=200)
-
-
-def _do(actor: Any, action: str, message_id: int) -> bool:
-    """One of several; what somebody else deleted meanwhile is left out."""
-    try:
-        if action == "delete":
-            service.delete_message(actor, message_id)
-        else:
-            service.mark_seen(actor, message_id, action == "read")
-    except NotFound:
-        return False
-    return True
-
-
-def _back_to(path: str) -> str:
-    """Back to a list of ours, never elsewhere."""
-    return path if path.startswith("/mail") and "//" not in path and "\\" not in path else url_for(".list_page")
-
-
 def _count(number: int) -> str:
     return f"{number} mail{'' if number == 1 else 's'}"
 
@@ -211,6 +173,7 @@ def _home(message: Message) -> str:
 
 def init_app(app: Flask) -> None:
     app.register_blueprint(bp)
+    kinds.register(picking.kind(lambda: url_for("messages.list_page")))
     menu.add("Inbox", "Mail", "messages.list_page", scope="messages:read", order=10)
     mailbox_links.add("Mail", "mail", lambda box: url_for("messages.list_page", mailbox=box.id), scope="messages:read", order=10)
     service.register_trash()

@@ -197,6 +197,11 @@ def _lost_mailbox() -> Conflict:
 
 def _restore(actor: Actor, message: Message) -> None:
     """Called by the trash before the row comes back."""
+    show_again(message)
+
+
+def show_again(message: Message) -> None:
+    """Before a message comes out of the trash: its mailbox must live; search finds it again. raises Conflict"""
     _check_place(message)
     index.show(message)
 

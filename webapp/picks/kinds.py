@@ -5,7 +5,7 @@
 The bar, the preview, the undo and the work itself are the house's (`service`, `pages`, templates/parts/picks.html).
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -69,7 +69,7 @@ class Kind:
 
     scope    needed to see them
     choose   (actor, filters of the list's address or None, ids or None) -> SELECT of ids, narrowed to what the actor sees. raises Invalid
-    summary  (actor, SELECT of ids) -> [(number, word)] shown in the bar before anything is pressed
+    summary  (actor, SELECT of ids) -> ["2 active", "4,210 messages"], shown in the bar before anything is pressed
     home     address of the list
     event    what its list listens to
     """
@@ -79,7 +79,7 @@ class Kind:
     plural: str
     scope: str
     choose: Callable[[Actor, Mapping[str, str] | None, list[int] | None], Select[Any]]
-    summary: Callable[[Actor, Select[Any]], Iterable[tuple[int, str]]]
+    summary: Callable[[Actor, Select[Any]], list[str]]
     home: Callable[[], str]
     event: str
     actions: tuple[Action, ...]

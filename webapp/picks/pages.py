@@ -31,7 +31,7 @@ bp = Blueprint("picks", __name__)
 def summary(kind: str) -> Any:
     """What is picked, in numbers."""
     actor = current_actor()
-    found, numbers = kinds.get(kind), []
+    found, numbers = kinds.get(kind), list[str]()
     actor.require(found.scope)
     if request.args.get("all") or request.args.getlist("id"):
         numbers = service.summary(actor, _selection(actor, kind, request.args))

@@ -25,6 +25,8 @@ DRAIN, LIVE_EVENT = "picks.drain", "picks-changed"
 INLINE, BATCH = 200, 200
 #: ids that a form may name one by one
 MOST_IDS = 1000
+#: rows of one order
+MOST_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ def choose(actor: Actor, kind_name: str, ids: list[int] | None, filters: dict[st
         raise Invalid(f"At most {MOST_IDS:,} {kind.plural} can be named one by one.", hint="Pick all that match instead.")
     query = kind.choose(actor, filters, ids)
     total = db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+    if total > MOST_ROWS:
+        text = f"At most {MOST_ROWS:,} {kind.plural} are changed at once; these are {total:,}."
+        raise Invalid(text, hint="Narrow the list by its filters.")
     if not total:
         raise Invalid("Nothing was picked.", hint=f"Pick at least one {kind.noun}, then what to do with it.")
     return Selection(kind, query, total)
@@ -56,9 +61,9 @@ def preview(actor: Actor, selection: Selection, action_name: str) -> tuple[Actio
     return action, action.effect(actor, selection.query)
 
 
-def summary(actor: Actor, selection: Selection) -> list[tuple[int, str]]:
+def summary(actor: Actor, selection: Selection) -> list[str]:
     """What was picked, in numbers."""
-    return list(selection.kind.summary(actor, selection.query))
+    return selection.kind.summary(actor, selection.query)
 
 
 def start(actor: Actor, selection: Selection, action_name: str) -> PickChange:
@@ -114,7 +119,7 @@ def work_off(actor: Actor, change: PickChange, limit: int) -> bool:
     forward = change.state == "running"
     wanted = WAITING if forward else CHANGED
     query = select(PickRow.row_id, PickRow.before).where(PickRow.change_id == change.id, PickRow.state == wanted)
-    rows: dict[int, Any] = dict(db.session.execute(query.order_by(PickRow.row_id).limit(limit)).tuples())
+    rows = {row.row_id: row.before for row in db.session.execute(query.order_by(PickRow.row_id).limit(limit))}
     kind = kinds.get(change.kind)
     action = kind.action(change.action)
     if rows:
