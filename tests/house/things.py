@@ -17,6 +17,7 @@ from webapp.catcher.models import CaughtRequest
 from webapp.catcher.service import open_catcher
 from webapp.core.db import Base, begin_writing, db
 from webapp.domains.models import DkimKey
+from webapp.picks import service as picks
 from webapp.tokens import service as tokens
 from webapp.tokens.models import ApiToken
 
@@ -52,6 +53,7 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
         "workspace_id": person.workspace.id, "member_id": _first(Membership, person), "row_id": trashed.id, "kind": "mailbox",
         "session_id": db.session.scalar(select(LoginSession.id).where(LoginSession.user_id == person.user.id)),
         "number": 1, "signed": sign_attachment(message.raw_id, 1, message.id), "view": "headers", "filename": "mailroom.css",
+        "change_id": picks.start(person.actor, picks.choose(person.actor, "mailbox", [make_mailbox(person).id], None), "pause").id,
         "key": catcher.key, "caught_id": _first(CaughtRequest, person),
     }  # fmt: skip
     found["run_id"] = found["log_id"]
