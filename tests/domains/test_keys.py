@@ -86,6 +86,21 @@ def test_a_key_signs_by_hand_and_a_retiring_one_can_sign_again(alice: Any, outsi
     assert states(domain) == {"mailroom1": "active", "mailroom2": "retiring"} and signed(domain) == ["mailroom1"]
 
 
+def test_what_was_known_of_the_old_key_is_not_believed_of_the_new_one(alice: Any, outside: Any, work_off: Any) -> None:
+    domain = make_domain(alice, "acme.test")
+    publish(outside, domain)
+    make_check(alice, domain.id)
+    work_off()
+    new = keys.rotate(alice.actor, domain.id)
+    keys.activate(alice.actor, domain.id, new.id)
+    db.session.commit()
+    outside.dns.records = dict.fromkeys(outside.dns.records, "servfail")
+    outside.dns.records[("mailroom2._domainkey.acme.test", "TXT")] = "servfail"
+    work_off()
+    db.session.expire_all()
+    assert db.session.get_one(Domain, domain.id).dkim_status == "unknown"
+
+
 def test_a_second_key_of_the_same_kind_waits_for_the_first_and_selectors_are_never_used_again(alice: Any) -> None:
     domain = make_domain(alice, "acme.test")
     waiting = keys.rotate(alice.actor, domain.id)

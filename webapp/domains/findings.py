@@ -35,8 +35,13 @@ def entry(record: Record, verdict: Verdict, at: datetime) -> Entry:
 
 def with_known(entries: Sequence[Entry], before: Sequence[Entry]) -> list[Entry]:
     """The entries with `known`: their state, or the one known before where nobody answered."""
-    old = {one["id"]: one.get("known", one["state"]) for one in before}
-    return [{**one, "known": old.get(one["id"], "unknown") if one["state"] == "unknown" else one["state"]} for one in entries]
+    old = {_place(one): one.get("known", one["state"]) for one in before}
+    return [{**one, "known": old.get(_place(one), "unknown") if one["state"] == "unknown" else one["state"]} for one in entries]
+
+
+def _place(one: Entry) -> tuple[str, str]:
+    """What makes two entries the same record: after a rotation another key is the primary one."""
+    return one["kind"], one["host"]
 
 
 def together(states: Sequence[str]) -> str:
@@ -102,12 +107,11 @@ def _unmark(actor: Actor, domain: Domain, found: Entry) -> None:
 
 def _tell(actor: Actor, domain: Domain, entries: Sequence[Entry], before: Sequence[Entry], now: datetime) -> None:
     """A record that changed its state is news; the first look is none."""
-    old = {one["id"]: one.get("known", one["state"]) for one in before}
-    new = {one["id"]: one["known"] for one in entries}
-    moved = [name for name in new if name in old and old[name] != new[name]]
+    old = {_place(one): one.get("known", one["state"]) for one in before}
+    moved = [(one["id"], old[_place(one)], one["known"]) for one in entries if old.get(_place(one), one["known"]) != one["known"]]
     if not moved:
         return
-    if any(old[name] == "right" for name in moved):
+    if any(was == "right" for _, was, _ in moved):
         domain.watched_since = now
-    was, now_is = {name: old[name] for name in moved}, {name: new[name] for name in moved}
-    audit.record(actor, "domain.dns", target(domain), before=was, after=now_is)
+    before_after = {name: was for name, was, _ in moved}, {name: state for name, _, state in moved}
+    audit.record(actor, "domain.dns", target(domain), before=before_after[0], after=before_after[1])
