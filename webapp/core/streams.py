@@ -3,9 +3,9 @@
     hub.add(stream)      from the request's thread, which is free again afterwards where its server lets go of the socket
     hub.since(id, ms)    what a page missed between being painted and listening
 
-The thread hears Redis and writes the names on. A name goes to one page at most once a second, and to many pages of a workspace a few
-milliseconds apart: each of them asks for a fragment then, and two hundred at once would make everybody wait. Twice a second it
-asks whether the sessions behind the streams still live (RELIABILITY C-48, C-62); a stream whose person is gone ends.
+The thread hears Redis and writes the names on. A name goes to one page at most once a second, and to many pages one after another:
+each of them asks for a fragment then, and two hundred at once would make everybody wait. Twice a second it asks whether the sessions
+behind the streams still live (RELIABILITY C-48, C-62); a stream whose person is gone ends.
 """
 
 import logging
@@ -30,8 +30,9 @@ log = logging.getLogger("mailroom.live")
 PATTERN, PREFIX = "live:*", "live:"
 #: how long a stream lives, after which its page opens another; how often it says that it is there; how often sessions are looked at
 LIFE_S, BREATH_S, LOOK_S = 1800.0, 10.0, 0.5
-#: the least time between two news of the same name to one page, and between two pages that hear the same
-AGAIN_S, APART_S, AT_ONCE = 1.0, 0.02, 5
+#: the least time between two news of the same name to one page; of each news so many pages hear at once, the rest one after another,
+#: so many seconds apart over all news of the process: what they ask for then leaves room for everybody else
+AGAIN_S, AT_ONCE, APART_S = 1.0, 3, 0.04
 #: clocks of two machines may differ by so much, in seconds
 SLACK_S = 2.0
 HELLO = b"retry: 2000\nevent: hello\ndata: 1\n\n"
@@ -126,6 +127,8 @@ class Hub:
         #: since when Redis is heard, on the clock of the wall; None while it is not
         self.hears_since: float | None = None
         self.hears = threading.Event()
+        #: when the last page that has to wait for its news is told
+        self.queued_until = 0.0
         #: (workspace, name) -> when it was last heard
         self.heard: dict[tuple[int, str], float] = {}
 
@@ -207,8 +210,12 @@ class Hub:
         now = time.monotonic()
         listening = [stream for stream in list(self.streams) if stream.workspace_id == workspace_id]
         for place, stream in enumerate(listening):
-            soonest = now + max(0, place - AT_ONCE) * APART_S
-            stream.due.setdefault(name, max(soonest, stream.told.get(name, 0.0) + AGAIN_S))
+            if name in stream.due:
+                continue
+            soonest = now
+            if place >= AT_ONCE:
+                soonest = self.queued_until = max(self.queued_until, now) + APART_S
+            stream.due[name] = max(soonest, stream.told.get(name, 0.0) + AGAIN_S)
 
     def _tell(self, now: float) -> None:
         gone = []
