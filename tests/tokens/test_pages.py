@@ -138,3 +138,33 @@ def test_picking_a_preset_ticks_its_boxes_for_the_chosen_kind(alice: Any) -> Non
     assert ticked("preset=send") == ["messages:send"] and ticked("preset=full") == ["*"] and ticked("preset=own") == []
     assert "domains:read" in ticked("preset=read&kind=ops") and ticked("preset=read&kind=message") == ["messages:read"]
     assert ticked("preset=full&kind=message") == ["messages:read", "messages:write", "messages:send"]
+
+
+def test_limits_to_domains_and_mailboxes_are_ticked_and_shown(alice: Any, eve: Any) -> None:
+    own, other = make_mailbox(alice, "orders@acme.test"), make_mailbox(alice, "books@second.test")
+    foreign = make_mailbox(eve, "e@evil.test")
+    page = alice.page.get("/tokens/new").get_data(as_text=True)
+    assert "Limit to domains or mailboxes" in page and "second.test" in page and "evil.test" not in page
+    assert alice.page.post("/tokens/new", {**NEW, "domain_ids": [str(own.domain_id)], "mailbox_ids": [str(own.id)]}).status_code == 201
+    token = newest()
+    assert (token.domain_ids, token.mailbox_ids) == ([own.domain_id], [own.id])
+    shown = alice.page.get(f"/tokens/{token.id}").get_data(as_text=True)
+    assert "orders@acme.test" in shown and "books@second.test" not in shown
+    assert "1 domain, 1 mailbox" in alice.page.get("/tokens").get_data(as_text=True)
+    edit = alice.page.get(f"/tokens/{token.id}/edit").get_data(as_text=True)
+    assert "<details open>" in edit and "second.test" not in edit, "only what it has can be kept"
+    refused = alice.page.post("/tokens/new", {**NEW, "mailbox_ids": [str(foreign.id)]})
+    assert refused.status_code == 422 and "There is no such one here" in refused.get_data(as_text=True)
+    wider = {"name": "x", "scopes": token.scopes, "expires": "", "domain_ids": [str(own.domain_id)], "mailbox_ids": [str(other.id)]}
+    assert alice.page.post(f"/tokens/{token.id}/edit", {**wider, "allowed_ips": ""}).status_code == 422
+
+
+def test_a_message_token_is_edited_without_limits_of_its_own(alice: Any) -> None:
+    mailbox = make_mailbox(alice, "orders@acme.test")
+    alice.page.post("/tokens/new", {**NEW, "kind": "message", "scopes": ["messages:read", "messages:send"], "mailbox_id": str(mailbox.id)})
+    token = newest()
+    page = alice.page.get(f"/tokens/{token.id}/edit").get_data(as_text=True)
+    assert "Limit to domains" not in page
+    form = {"name": "Reader", "expires": "", "scopes": ["messages:read"], "allowed_ips": ""}
+    assert alice.page.post(f"/tokens/{token.id}/edit", form).status_code == 303
+    assert (newest().name, newest().scopes, newest().mailbox_id) == ("Reader", ["messages:read"], mailbox.id)
