@@ -12,6 +12,7 @@ from sqlalchemy import text
 from webapp.core.db import db, is_sqlite
 
 SELDOM = 20
+KINDS = ("domain", "route", "rule", "message")
 
 
 def _columns(sqlite: bool) -> dict[str, str]:
@@ -20,14 +21,15 @@ def _columns(sqlite: bool) -> dict[str, str]:
     moment = moment if sqlite else "timestamptz '2026-01-01 00:00:00.123456+00' + n * interval '20 seconds'"
     actor = "CASE WHEN n % 50000 = 11 THEN 'mailbox' WHEN n % 2 = 0 THEN 'token' WHEN n % 10 = 1 THEN 'system' ELSE 'user' END"
     token = "CASE WHEN n % :every = 6 THEN 777 WHEN n % 2 = 0 THEN n / 2 % 50 + 1 END"
-    action = "CASE WHEN n % 100000 = 3 THEN 'domain.delete' WHEN n % 3 = 0 THEN 'route.update' WHEN n % 7 = 0 THEN 'rule.create' ELSE 'message.delete' END"
-    kind = "CASE WHEN n % 100000 = 3 THEN 'domain' WHEN n % 3 = 0 THEN 'route' WHEN n % 7 = 0 THEN 'rule' ELSE 'message' END"
+    choice = "CASE WHEN n % 100000 = 3 THEN '{}' WHEN n % 3 = 0 THEN '{}' WHEN n % 7 = 0 THEN '{}' ELSE '{}' END"
+    action, kind = choice.format("domain.delete", "route.update", "rule.create", "message.delete"), choice.format(*KINDS)
     words = "CASE WHEN n % 5 = 0 THEN ' orders' ELSE '' END || CASE WHEN n % :every = 3 THEN ' seldom' ELSE '' END"
     hashed = "substr('00000000' || n, -8) || '" + "ab" * 28 + "'"
     hashed = hashed if sqlite else "lpad(n::text, 8, '0') || '" + "ab" * 28 + "'"
     return {
         "id": "n", "workspace_id": "1", "position": "n", "at": moment, "actor_type": actor, "actor_id": "n % 40 + 1",
-        "actor_name": "'Person ' || (n % 40 + 1)", "token_id": token, "token_name": "CASE WHEN n % 2 = 0 THEN 'Shop ' || (n / 2 % 50 + 1) END",
+        "actor_name": "'Person ' || (n % 40 + 1)", "token_id": token,
+        "token_name": "CASE WHEN n % 2 = 0 THEN 'Shop ' || (n / 2 % 50 + 1) END",
         "token_last_four": "CASE WHEN n % 2 = 0 THEN 'aB3x' END", "action": action,
         "target_type": kind, "target_id": "n % 100000 + 1", "target_name": f"'Thing ' || (n % 100000 + 1) || {words}",
         "result": "CASE WHEN n % 97 = 0 THEN 'refused' ELSE 'done' END", "reason": "CASE WHEN n % 97 = 0 THEN 'needs the role admin' END",
@@ -37,7 +39,7 @@ def _columns(sqlite: bool) -> dict[str, str]:
     }  # fmt: skip
 
 
-def fill(rows: int, ends_ago_s: int | None = None) -> float:
+def fill(rows: int) -> float:
     """So many entries of workspace 1 into an empty log; returns the seconds it took."""
     started, sqlite = time.perf_counter(), is_sqlite()
     values = {"rows": rows, "every": max(1, rows // SELDOM)}
@@ -45,7 +47,8 @@ def fill(rows: int, ends_ago_s: int | None = None) -> float:
     action = columns["action"]
     columns["family"] = f"substr({action}, 1, instr({action}, '.') - 1)" if sqlite else f"split_part({action}, '.', 1)"
     series = "SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < :rows" if sqlite else "SELECT generate_series(1, :rows)"
-    _run(f"INSERT INTO audit_entries ({', '.join(columns)}) WITH RECURSIVE s(n) AS ({series}) SELECT {', '.join(columns.values())} FROM s", values)
+    chosen = f"WITH RECURSIVE s(n) AS ({series}) SELECT {', '.join(columns.values())} FROM s"
+    _run(f"INSERT INTO audit_entries ({', '.join(columns)}) {chosen}", values)
     if sqlite:
         _run(
             "INSERT INTO audit_fts (rowid, scope, actor, target) SELECT id, 'w1', lower(actor_name || ' ' || coalesce(token_name, '')), "
@@ -56,14 +59,15 @@ def fill(rows: int, ends_ago_s: int | None = None) -> float:
         actor, target = split.format("actor_name || coalesce(' ' || token_name, '')"), split.format("target_name")
         marked = f"(SELECT array_agg('@' || word) FROM unnest({actor}) AS word)"
         _run("DROP INDEX ix_audit_words_words", {})
-        _run(f"INSERT INTO audit_words (entry_id, words) SELECT id, array_to_tsvector(ARRAY['@w1'] || {marked} || {actor} || {target}) FROM audit_entries", {})
+        words = f"array_to_tsvector(ARRAY['@w1'] || {marked} || {actor} || {target})"
+        _run(f"INSERT INTO audit_words (entry_id, words) SELECT id, {words} FROM audit_entries", {})
         _run("CREATE INDEX ix_audit_words_words ON audit_words USING gin (words)", {})
         _run("SELECT setval(pg_get_serial_sequence('audit_entries', 'id'), :rows)", values)
     counts = "(SELECT count(*) FROM audit_entries WHERE actor_type = '{}')"
     by = ", ".join(counts.format(kind) for kind in ("user", "token", "mailbox", "system"))
     _run(
-        "INSERT INTO audit_heads (workspace_id, count, last_id, hash, by_user, by_token, by_mailbox, by_system, refused, latest_at, set_back_us, "
-        f"cut_position, cut_hash, checkpoint_count, verified_position) SELECT 1, :rows, :rows, 'made up', {by}, "
+        "INSERT INTO audit_heads (workspace_id, count, last_id, hash, by_user, by_token, by_mailbox, by_system, refused, latest_at, "
+        f"set_back_us, cut_position, cut_hash, checkpoint_count, verified_position) SELECT 1, :rows, :rows, 'made up', {by}, "
         "(SELECT count(*) FROM audit_entries WHERE result = 'refused'), (SELECT max(at) FROM audit_entries), 0, 0, '', 0, 0",
         values,
     )

@@ -10,7 +10,7 @@ unless the caller wants the raw text.
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -82,7 +82,7 @@ def _note(export: Export, **more: Any) -> None:
         service.record(export.actor, "audit.export", LOG, after=export.noted(**more))
 
 
-def stream(export: Export) -> Iterator[bytes]:
+def stream(export: Export) -> Generator[bytes]:
     """The file in pieces. Whoever stops reading leaves a note of how many entries were made by then."""
     count, state = 0, "interrupted"
     paint = _json if export.form == "json" else _raw_csv if export.raw else _csv

@@ -7,6 +7,7 @@ from flask_wtf import FlaskForm
 from marshmallow import ValidationError
 from werkzeug.datastructures import MultiDict
 from wtforms import BooleanField, IntegerField, RadioField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import NumberRange, Optional
 
 from webapp.audit.retention import LEAST_DAYS, MOST_DAYS
@@ -65,7 +66,9 @@ def read(arguments: MultiDict[str, str]) -> Asked:
 
 class ExportForm(FlaskForm):
     form = RadioField(
-        "Format", default="csv", choices=[("csv", "CSV, for spreadsheets"), ("json", "NDJSON, one JSON object a line, for programs")]
+        "Format",
+        default="csv",
+        choices=[SelectChoice("csv", "CSV, for spreadsheets"), SelectChoice("json", "NDJSON, one JSON object a line, for programs")],
     )
     raw = BooleanField(
         "Leave formula cells as they are",
@@ -74,7 +77,7 @@ class ExportForm(FlaskForm):
 
 
 class RetentionForm(FlaskForm):
-    keep = RadioField("Keep entries", default="ever", choices=[("ever", "For ever"), ("days", "For so many days")])
+    keep = RadioField("Keep entries", default="ever", choices=[SelectChoice("ever", "For ever"), SelectChoice("days", "For so many days")])
     days = IntegerField(
         "Days",
         validators=[Optional(), NumberRange(LEAST_DAYS, MOST_DAYS, f"Write a number of days from {LEAST_DAYS} to {MOST_DAYS:,}.")],

@@ -29,15 +29,18 @@ def list_page() -> Any:
     found = service.search(actor, asked.filters, PageRequest(1, PER_PAGE, cursor))
     opened = request.args.get("open", 0, int)
     entry = next((row for row in found.items if row.id == opened), None)
-    return render(
+    response = render(
         "audit/list.html", "audit/_rows.html", found=found, asked=asked, now=utcnow(), chips=_chips(asked), tags=_tags(asked),
         choices=None if is_fragment() else _choices(asked), chain=retention.head_of(actor), url_of=links.target_url,
         story_url=links.story_url, opened=entry.id if entry else None, detail=_detail(entry) if entry else None,
         open_url=lambda row_id: _url(asked.values, cursor=cursor, open=row_id), clear_url=url_for(".list_page"),
         news_url=_url(asked.values, ".news", since=newest, open=opened or None, later=1 if cursor else None),
-        export_url=_url(asked.values, ".export_page"),
+        export_url=_url(asked.values, ".export_page"), query=_url(asked.values).partition("?")[2],
         newer=_url(asked.values) if cursor else None, older=_url(asked.values, cursor=found.next_cursor) if found.next_cursor else None,
     )  # fmt: skip
+    if is_fragment() and "" in request.args.values():  # the form sends its empty fields along; the address bar need not keep them
+        response.headers["HX-Push-Url"] = _url(asked.values)
+    return response
 
 
 def _url(values: dict[str, str], endpoint: str = ".list_page", **more: Any) -> str:

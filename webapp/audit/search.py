@@ -111,13 +111,14 @@ class Search:
             return
         back_us = db.session.scalar(select(AuditHead.set_back_us).where(AuditHead.workspace_id == self.workspace_id)) or 0
         back = timedelta(microseconds=back_us)
+        at = func.coalesce(AuditEntry.at, AuditEntry.at)  # read from the row: its index would have to sort what the ids have in order
         if after is not None:
-            self.where.append(AuditEntry.at >= after)
+            self.where.append(at >= after)
             edge = newest_before(self.workspace_id, after, back)
             if edge is not None:
                 self.where.append(AuditEntry.id > edge)
         if before is not None:
-            self.where.append(AuditEntry.at < before)
+            self.where.append(at < before)
             later = select(AuditEntry.id).where(AuditEntry.workspace_id == self.workspace_id, AuditEntry.at >= _shifted(before, back))
             edge = db.session.scalar(later.order_by(AuditEntry.at, AuditEntry.id).limit(1))
             if edge is not None:

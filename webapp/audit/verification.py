@@ -63,7 +63,7 @@ def verify(workspace_id: int, signed: list[Checkpoint] | None = None, *, start: 
 
     signed  the checkpoints of this chain; by default they are read from the blob store
     start   the position up to which an earlier walk found all well
-    until   the time (monotonic seconds) at which to stop for now, with `finished` False
+    until   the time (monotonic seconds) at which to stop for now, with `finished` False; a batch is walked in any case
     """
     if signed is None:
         signed = [one for one in checkpoints.read_all().signed if one.workspace_id == workspace_id]
@@ -77,8 +77,8 @@ def verify(workspace_id: int, signed: list[Checkpoint] | None = None, *, start: 
         walk.position, walk.previous = walk.head.cut_position, walk.head.cut_hash
     if start > walk.position:
         _go_on(walk, start)
-    for row in _rows(workspace_id, walk.last_id):
-        if until is not None and walk.position % BATCH == 0 and time.monotonic() >= until:
+    for number, row in enumerate(_rows(workspace_id, walk.last_id)):
+        if until is not None and number and number % BATCH == 0 and time.monotonic() >= until:
             return walk.report(True, finished=False)
         problem = _step(walk, row)
         if problem:
