@@ -44,7 +44,10 @@ def narrow(token_id: int) -> Any:
     token = service.get_token(actor, token_id)
     hint = next((hint for hint in token.hints if hint.code == "broader_than_used"), None)
     if hint is None:
-        raise InvalidState("This token used every scope that it holds, or was not watched for a week yet.")
+        text = "This token used every scope that it holds, or was not watched for a week yet."
+        if request.method == "GET":
+            return redirect_to(url_for(".show_page", token_id=token.id), toast=text, tone="warn")
+        raise InvalidState(text)
     if request.method == "GET":
         return render(
             "parts/confirm.html", "parts/_confirm.html", title=f"Narrow {token.name}", button="Narrow token", url=request.path,
