@@ -74,7 +74,7 @@ def test_a_limit_is_shown_with_what_is_used_and_when_it_frees(alice: Any) -> Non
     assert "has reached a limit: received, last hour, 2 of 2 mails. There is room again in" in page
     assert 'aria-label="Received, last hour 2 of 2, room in' in page
     listed = alice.page.get("/mailboxes").text
-    assert "Received, last hour: 2 of 2 mails, room in" in listed and ">full<" in listed
+    assert "Received, last hour: 2 of 2 mails, room in" in listed and ">limited<" in listed
 
 
 def test_raising_a_limit_gives_room_at_once(alice: Any) -> None:

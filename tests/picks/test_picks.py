@@ -87,7 +87,7 @@ def test_deleting_asks_in_numbers_and_undo_restores_exactly(alice: Any) -> None:
     make_route(alice, one, rules=[make_rule(alice)], actions=[make_action(alice)])
     mail = make_mail(one)
     dialog = alice.page.post("/picks/mailbox", {"id": [one.id, two.id], "action": "delete"}, htmx=True)
-    assert "<dialog" in dialog.text and "2 mailboxes, 1 message, 1 route go to the trash." in dialog.text
+    assert "<dialog" in dialog.text and "2 mailboxes with 1 message and 1 route go to the trash" in dialog.text
     assert "The catch-all of catch.test is switched off" in dialog.text and states()["a"] == "active"
     told = news(alice.page.post("/picks/mailbox", {"ids": f"{one.id},{two.id}", "action": "delete", "confirmed": "1"}, htmx=True))
     assert told["toast"]["text"] == "2 mailboxes in the trash." and states() == {"a": "gone", "b": "gone", "c": "active"}

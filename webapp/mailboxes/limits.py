@@ -4,6 +4,7 @@ What is used comes from `usage`; locking and counting around a decision is `weba
 source  reference/mailtrigger.md section 10, DESIGN section 5
 """
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import NamedTuple
@@ -49,7 +50,7 @@ class Over(NamedTuple):
     @property
     def wait(self) -> str:
         """ "in 12 min", or how room is made."""
-        return f"in {span(self.retry_after_s)}" if self.retry_after_s else "once mail was deleted or the limit raised"
+        return f"in {span(math.ceil(self.retry_after_s / 60) * 60)}" if self.retry_after_s else "once mail was deleted or the limit raised"
 
 
 def _mails(count: int) -> str:
@@ -110,6 +111,11 @@ LABELS = {
     "received_hour": "Received, last hour", "sent_hour": "Sent, last hour", "received_day": "Received, last day",
     "sent_day": "Sent, last day", "total": "Mails kept", "storage": "Storage",
 }  # fmt: skip
+
+
+def room(frees_at: datetime, now: datetime) -> str:
+    """ "in 56 min": when there is room again, in whole minutes."""
+    return f"in {span(max(1, math.ceil((frees_at - now).total_seconds() / 60)) * 60)}"
 
 
 def level(used: int, limit: int | None) -> str | None:

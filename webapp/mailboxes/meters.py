@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from webapp.core.wording import ago, human_bytes, number
+from webapp.core.wording import human_bytes, number
 from webapp.mailboxes import flow, limits, usage
 from webapp.mailboxes.limits import Meter
 from webapp.mailboxes.models import Mailbox
@@ -45,6 +45,17 @@ def urgent(mailbox: Mailbox) -> Meter | None:
     return max(near, key=lambda meter: meter.used / meter.limit, default=None)
 
 
+def state(mailbox: Mailbox) -> str:
+    """The word of a list: its status, or how full it is; limited while an hour or a day is used up."""
+    if mailbox.status != "active":
+        return mailbox.status
+    levels = {meter.name: meter.level for meter in of(mailbox)}
+    kept = {levels.get("total"), levels.get("storage")}
+    if "full" in kept:
+        return "full"
+    return "limited" if "full" in levels.values() else "nearly full" if "near" in kept else mailbox.status
+
+
 def figures(mailbox: Mailbox, now: datetime) -> list[dict[str, Any]]:
     """The figures of its page: everything that can be limited, with the limit where there is one."""
     used, known = usage.numbers(mailbox), {meter.name: meter for meter in of(mailbox)}
@@ -60,7 +71,7 @@ def figures(mailbox: Mailbox, now: datetime) -> list[dict[str, Any]]:
 def _figure(name: str, value: int, meter: Meter | None, now: datetime) -> dict[str, Any]:
     if meter is None:
         return {"name": name, "value": value, "note": "no limit"}
-    frees = f", room {ago(meter.frees_at, now)}" if meter.frees_at else ""
+    frees = f", room {limits.room(meter.frees_at, now)}" if meter.frees_at else ""
     return {"name": name, "value": value, "max": meter.limit, "tone": meter.tone, "note": f"of {number(meter.limit)}{frees}"}
 
 

@@ -89,8 +89,9 @@ def effect_of_deleting(_actor: Actor, ids: Select[Any]) -> Effect:
     """In numbers: mailboxes, what hangs on them, and catch-alls that are switched off."""
     chosen = ids.subquery()
     count = db.session.scalar(select(func.count()).select_from(chosen)) or 0
-    hanging = "".join(f", {number(amount)} {word}" for amount, word in contents.count(ids) if amount)
-    text = f"{boxes(count)}{hanging} go to the trash. They can be restored for 30 days; the addresses are free at once."
+    hanging = " and ".join(f"{number(amount)} {word}" for amount, word in contents.count(ids) if amount)
+    whole = f"{boxes(count)}{f' with {hanging}' if hanging else ''} {'goes' if count == 1 else 'go'} to the trash"
+    text = f"{whole} and can be restored for 30 days; the address{' is' if count == 1 else 'es are'} free at once."
     emails = select(Mailbox.email).where(Mailbox.id.in_(select(chosen.c.id)))
     caught = list(db.session.scalars(select(Domain.name).where(*_catching(Domain.catch_all_destination.in_(emails))).order_by(Domain.name)))
     if caught:

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from webapp.core.wording import ago, human_bytes, number
+from webapp.core.wording import human_bytes, number
 from webapp.domains.models import Domain
 from webapp.domains.why import Why
+from webapp.mailboxes import limits
 from webapp.mailboxes.limits import Meter
 from webapp.mailboxes.models import Mailbox
 from webapp.mailboxes.usage import Usage
@@ -52,7 +53,7 @@ def _limited(mailbox: Mailbox, meter: Meter, now: datetime | None) -> Why:
     if meter.level == "near":
         effect = AT_LIMIT[meter.name]
         return Why("warn", f"{mailbox.email} comes near a limit: {what}, {meter.words}.", f"At the limit: {effect[0].lower()}{effect[1:]}")
-    room = f" There is room again {ago(meter.frees_at, now)}." if meter.frees_at else ""
+    room = f" There is room again {limits.room(meter.frees_at, now)}." if meter.frees_at and now else ""
     return Why("bad", f"{mailbox.email} has reached a limit: {what}, {meter.words}.{room}", AT_LIMIT[meter.name])
 
 

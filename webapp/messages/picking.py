@@ -74,8 +74,9 @@ def summary(_actor: Actor, ids: Select[Any]) -> list[str]:
 
 def _numbers(ids: Select[Any]) -> tuple[int, int, int]:
     """(mails, unread ones, bytes)"""
-    chosen = select(Message.id, Message.seen, Message.size_bytes).where(Message.id.in_(select(ids.subquery().c.id))).subquery()
-    unread = func.count().filter(chosen.c.seen.is_(False))
+    columns = select(Message.id, Message.seen, Message.direction, Message.size_bytes)
+    chosen = columns.where(Message.id.in_(select(ids.subquery().c.id))).subquery()
+    unread = func.count().filter(chosen.c.seen.is_(False), chosen.c.direction == "received")
     found = db.session.execute(select(func.count(), unread, func.coalesce(func.sum(chosen.c.size_bytes), 0)).select_from(chosen)).one()
     return int(found[0]), int(found[1]), int(found[2])
 
@@ -90,8 +91,8 @@ def mails(count: int) -> str:
 def _marking(name: str, label: str, icon: str, past: str, seen: bool) -> Action:
     def effect(_actor: Actor, ids: Select[Any]) -> Effect:
         total, unread, _ = _numbers(ids)
-        changes = unread if seen else total - unread
-        others = f" The other {number(total - changes)} are so already." if total > changes else ""
+        changes = unread if seen else _numbers(ids.where(Message.direction == "received"))[0] - unread
+        others = f" The other {number(total - changes)} stay as they are." if total > changes else ""
         return Effect(changes, f"{mails(changes)} of {number(total)} {'is' if changes == 1 else 'are'} {past}.{others}")
 
     def apply(actor: Actor, ids: list[int]) -> Done:
@@ -106,7 +107,7 @@ def _marking(name: str, label: str, icon: str, past: str, seen: bool) -> Action:
 def _mark(actor: Actor, ids: list[int], seen: bool) -> list[int]:
     """Those that were otherwise before."""
     actor.require("messages:write")
-    found = _locked(choose(actor, None, ids).where(Message.seen.is_(not seen)))
+    found = _locked(choose(actor, None, ids).where(Message.seen.is_(not seen), Message.direction == "received"))
     for message in found:
         message.seen = seen
         audit.record(actor, "message.update", service.target(message), before={"seen": not seen}, after={"seen": seen})

@@ -8,7 +8,7 @@ from webapp.core.access import current_actor, needs
 from webapp.core.db import utcnow
 from webapp.core.htmx import render
 from webapp.core.paging import PageRequest
-from webapp.mailboxes import listing, meters, service, usage
+from webapp.mailboxes import limits, listing, meters, service, usage
 from webapp.mailboxes.pages.base import bp, offered_domains
 from webapp.mailboxes.picking import ACTIONS
 
@@ -37,7 +37,8 @@ def list_page() -> Any:
     offered = offered_domains(actor)
     return render(
         "mailboxes/list.html", "mailboxes/_rows.html", found=found, asked=asked, chips=chips, any_mailbox=counts["all"] != 0, now=utcnow(),
-        usage_of=usage.of, meters_of=meters.of, urgent=meters.urgent, offered=[("", "All domains"), *offered], any_domain=bool(offered),
+        usage_of=usage.of, meters_of=meters.of, state_of=meters.state, room=limits.room, urgent=meters.urgent,
+        offered=[("", "All domains"), *offered], any_domain=bool(offered),
         sort=sort, sort_urls={name: list_url(asked, sort=name) for name in SORTS}, actions=ACTIONS,
         newer=list_url(asked, page=number - 1) if number > 1 else None,
         older=list_url(asked, page=number + 1) if found.has_more else None,
