@@ -64,7 +64,7 @@ def test_a_key_that_nobody_has_is_404_and_a_renewed_address_ends_the_old_one(ali
 def test_another_workspace_sees_nothing_and_a_viewer_cannot_open_it(alice: Any, carol: Any, eve: Any, stranger: Any) -> None:
     stranger.post(path_of(opened(alice)), data=b"secret")
     assert eve.api.get("/caught-requests").json["data"] == []
-    assert eve.api.get("/catcher").status_code == 404
+    assert eve.api.get("/catcher").json["data"]["url"] is None
     assert carol.api.post("/catcher").status_code == 403
 
 
@@ -96,3 +96,10 @@ def test_the_page_teaches_then_shows_what_came_with_its_body_readable(alice: Any
     assert "&lt;img src=x" in page and "<img src=x" not in page and "<script>=1" not in page
     assert alice.page.post("/catcher/clear").status_code in (200, 303)
     assert db.session.query(CaughtRequest).count() == 0
+
+
+def test_the_session_of_a_browser_that_looks_at_the_address_is_not_kept(alice: Any, app: Any) -> None:
+    path = path_of(opened(alice))
+    assert alice.page.get(path).status_code == 200
+    headers = dict(alice.api.get("/caught-requests").json["data"][0]["headers"])
+    assert headers["Cookie"] == "••••••••"

@@ -25,6 +25,8 @@ PUBLIC = {
     "openapi.swagger": "the description of the API",
     "dashboard.home": "leads to sign-in by itself",
 }
+#: addresses for programs that we do not know, which no form of ours protects; a GET is caught like any other request
+FOR_STRANGERS = {"catcher.catch"}
 
 
 @dataclass(frozen=True)

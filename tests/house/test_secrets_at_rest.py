@@ -68,6 +68,7 @@ def test_c73_the_files_of_the_installation_hold_none_either(alice: Any, given: d
 
 def test_c73_secrets_are_read_with_an_old_key_after_a_new_one_was_put_before_it_and_not_without(app: Any) -> None:
     keys = app.config["SETTINGS"].secret_keys
+    secrets.configure(keys)
     stored = secrets.encrypt("of yesterday")
     try:
         secrets.configure(("a new key of at least thirty-two characters", *keys))

@@ -11,14 +11,15 @@ from webapp.catcher.models import Catcher
 from webapp.catcher.schemas import CatcherSchema, CaughtSchema, Cleared
 from webapp.core import openapi
 from webapp.core.access import current_actor
-from webapp.core.errors import NotFound
 from webapp.core.paging import PageRequest
 from webapp.core.rest import Blueprint
 
 blp = Blueprint("api_catcher", __name__, url_prefix="/api/v1", description="A test receiver for webhooks")
 
 
-def _shown(catcher: Catcher) -> SimpleNamespace:
+def _shown(catcher: Catcher | None) -> SimpleNamespace:
+    if catcher is None:
+        return SimpleNamespace(id=None, url=None, created_at=None, updated_at=None)
     dated = {"created_at": catcher.created_at, "updated_at": catcher.updated_at}
     return SimpleNamespace(id=catcher.id, url=service.url_of(catcher), **dated)
 
@@ -28,11 +29,8 @@ class TheCatcher(MethodView):
     @blp.needs("catcher:read")
     @blp.response(200, CatcherSchema)
     def get(self) -> Any:
-        """Show the address of the workspace's request catcher."""
-        catcher = service.find(current_actor())
-        if catcher is None:
-            raise NotFound("The request catcher was not opened yet.", hint="POST /api/v1/catcher opens it.")
-        return _shown(catcher)
+        """Show the address of the workspace's request catcher; null until it was opened."""
+        return _shown(service.find(current_actor()))
 
     @blp.needs("catcher:write")
     @blp.response(200, CatcherSchema)

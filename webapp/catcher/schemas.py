@@ -8,10 +8,12 @@ from webapp.core.shapes import Shape
 
 
 class CatcherSchema(Shape):
-    id = fields.Integer(required=True)
-    url = fields.String(required=True, metadata={"description": "takes any request; add ?status=503 to have it refuse"})
-    created_at = fields.DateTime(required=True)
-    updated_at = fields.DateTime(required=True)
+    id = fields.Integer(required=True, allow_none=True)
+    url = fields.String(
+        required=True, allow_none=True, metadata={"description": "takes any request; add ?status=503 to have it refuse; null: not open"}
+    )
+    created_at = fields.DateTime(required=True, allow_none=True)
+    updated_at = fields.DateTime(required=True, allow_none=True)
 
 
 class CaughtSchema(Shape):

@@ -19,6 +19,7 @@ from webapp.core.config import settings
 from webapp.core.db import db, fresh_session, reading
 from webapp.core.lookup import get_mine, mine
 from webapp.core.paging import Page, PageRequest, keyset
+from webapp.core.secrets import MASK
 
 #: requests kept per workspace, bytes kept of a body, headers and bytes kept of a header
 KEPT, BODY_BYTES, MOST_HEADERS, HEADER_BYTES = 200, 65_536, 100, 4096
@@ -38,19 +39,23 @@ def prefix() -> str:
 def find(actor: Actor) -> Catcher | None:
     """The catcher of the workspace, if it was opened."""
     actor.require("catcher:read")
+    return _own(actor)
+
+
+def _own(actor: Actor) -> Catcher | None:
     return db.session.scalar(mine(actor, Catcher))
 
 
 def open_catcher(actor: Actor) -> Catcher:
     """The catcher of the workspace, made when there is none."""
     actor.require("catcher:write")
-    return find(actor) or _make(actor)
+    return _own(actor) or _make(actor)
 
 
 def renew(actor: Actor) -> Catcher:
     """Give the catcher another address; the old one stops at once."""
     actor.require("catcher:write")
-    catcher = find(actor)
+    catcher = _own(actor)
     if catcher is None:
         return _make(actor)
     catcher.key = secrets.token_urlsafe(18)
@@ -99,7 +104,7 @@ def catch(key: str, method: str, query: str, headers: list[tuple[str, str]], bod
     asked = _STATUS.search(query)
     status = int(asked[1]) if asked else 200
     with fresh_session():
-        pairs = [[name[:HEADER_BYTES], value[:HEADER_BYTES]] for name, value in headers[:MOST_HEADERS]]
+        pairs = [[name[:HEADER_BYTES], _kept(name, value)] for name, value in headers[:MOST_HEADERS]]
         text = body[:BODY_BYTES].decode("utf-8", "replace").replace("\x00", "�")
         made = CaughtRequest(
             workspace_id=workspace_id, method=method, query=query[:HEADER_BYTES], headers=pairs, body=text, size_bytes=size,
@@ -112,3 +117,8 @@ def catch(key: str, method: str, query: str, headers: list[tuple[str, str]], bod
         db.session.execute(delete(CaughtRequest).where(CaughtRequest.workspace_id == workspace_id, CaughtRequest.id <= limit))
         live.notify(workspace_id, "caught")
     return status
+
+
+def _kept(name: str, value: str) -> str:
+    """A browser that looks at the address sends the session of whoever sits there; nobody else is to read that."""
+    return MASK if name.lower() in ("cookie", "x-csrftoken") else value[:HEADER_BYTES]

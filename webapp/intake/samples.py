@@ -2,6 +2,7 @@
 
 from webapp.audit import service as audit
 from webapp.audit.service import Target
+from webapp.automation.reach import get_mailbox
 from webapp.core.actor import Actor
 from webapp.core.config import settings
 from webapp.core.errors import InvalidState
@@ -10,7 +11,6 @@ from webapp.intake import service
 from webapp.intake.service import Ready
 from webapp.mail.mime import NewAttachment, NewMail, build, new_message_id
 from webapp.mail.smtp_in import Arrival
-from webapp.mailboxes.service import get_mailbox
 from webapp.messages import raws
 
 TEXT = """Hello,
