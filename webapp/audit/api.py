@@ -43,8 +43,7 @@ FILE = {"schema": {"type": "string"}}
 class AuditExport(MethodView):
     @blp.needs("audit:read")
     @blp.arguments(AuditExportQuery, location="query")
-    @blp.response(200, content_type="text/csv", description="The entries, oldest first, as they are read")
-    @blp.doc(responses={"200": {"content": {"text/csv": FILE, "application/x-ndjson": FILE}}})
+    @blp.doc(responses={"200": {"description": "The entries, oldest first", "content": {"text/csv": FILE, "application/x-ndjson": FILE}}})
     def get(self, asked: dict[str, Any]) -> Any:
         """Export all audit entries that the filters let through, as CSV or as one JSON object a line; the export itself is audited."""
         form, raw = asked.pop("format"), asked.pop("raw")
