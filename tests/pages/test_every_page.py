@@ -1,0 +1,57 @@
+"""Every page of the dashboard, as an owner, as a viewer and as a stranger: axe finds nothing in either theme, the console is silent, nothing
+lies over the edge of a phone, and each page has one heading and a title. The list is the route table itself."""
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.pages.catalogue import NOT_A_PAGE, addresses
+from tests.pages.look import Looker
+from tests.pages.sample import OWNER, VIEWER, VIEWER_PASSWORD, Sample
+
+pytestmark = [pytest.mark.timeout(400), pytest.mark.browser]
+
+
+def report(wrong: dict[str, list[str]]) -> str:
+    return "\n".join(f"{path}: {one}" for path, found in wrong.items() for one in found)
+
+
+def all_of(looker: Looker, sample: Sample, route_table: Any, role: str) -> dict[str, list[str]]:
+    wrong, refusals = {}, 0
+    for address in addresses(route_table, sample.things, role):
+        if address.status == 403:
+            refusals += 1
+            if refusals > 2:  # the page of refusals is one page; its status is that of every other
+                status = looker.context.request.get(address.path).status
+                wrong[address.path] = [] if status == 403 else [f"answered {status}, not 403"]
+                continue
+        wrong[address.path] = looker.visit(address.path, address.status, address.endpoint)
+    return {path: found for path, found in wrong.items() if found}
+
+
+@pytest.mark.parametrize("role", ["owner", "viewer"])
+def test_every_page_is_sound(role: str, sample: Sample, browser: Browser, route_table: Any) -> None:
+    looker = Looker(browser, sample.url)
+    looker.sign_in(*((OWNER, sample.password) if role == "owner" else (VIEWER, VIEWER_PASSWORD)))
+    wrong = all_of(looker, sample, route_table, role)
+    looker.context.close()
+    assert not wrong, report(wrong)
+
+
+def test_what_a_stranger_sees_is_sound(sample: Sample, browser: Browser) -> None:
+    """The ways in, and the pages of links that are over."""
+    looker = Looker(browser, sample.url)
+    key = sample.reset_key("kim@juniper.test")
+    pages = {
+        "/login": None, "/forgot": None, f"/reset?key={key}": None, "/reset?key=over": 404, "/join?key=over": 404, "/setup": None, "/nowhere": 404,
+        "/swagger/": None,
+    }  # fmt: skip
+    wrong = {path: found for path, status in pages.items() if (found := looker.visit(path, status, "openapi.swagger" if "sw" in path else ""))}
+    looker.context.close()
+    assert not wrong, report(wrong)
+
+
+def test_what_is_left_out_exists_and_has_a_reason(route_table: Any) -> None:
+    known = {rule.endpoint for rule in route_table.url_map.iter_rules()}
+    assert set(NOT_A_PAGE) <= known and all(NOT_A_PAGE.values())
