@@ -2,12 +2,17 @@
 
 Every word has to stand somewhere in the name or detail of a row, in any case and with nothing in it special. Of each table at most LOOKED
 rows are looked through, so the cost has a bound whatever is asked for.
+
+The statement is made once for each form that a question has (which kinds, how many words) and for everybody with the same rights: the
+features build their part from an actor whose workspace and person are parameters. Tokens with limits have theirs made anew.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, case, func, literal, null, or_, select, union_all
+from sqlalchemy import ColumnElement, Select, bindparam, case, func, literal, null, or_, select, union_all
 
 from webapp.accounts.models import Membership, User
 from webapp.automation import reach
@@ -28,6 +33,7 @@ SCOPES = {
     "mailbox": "mailboxes:read", "domain": "domains:read", "route": "routes:read", "rule": "rules:read", "action": "actions:read",
     "token": "tokens:read", "member": "account:read",
 }  # fmt: skip
+ESCAPE = "/"
 
 
 def names(actor: Actor, kinds: Iterable[str], words: list[str], most: int) -> list[Any]:
@@ -35,10 +41,46 @@ def names(actor: Actor, kinds: Iterable[str], words: list[str], most: int) -> li
 
     Kinds that the actor may not read have none.
     """
-    parts = [_found(kind, _rows(actor, kind), words, most) for kind in kinds if kind in SCOPES and actor.may(SCOPES[kind])]
-    if not parts:
+    allowed = tuple(kind for kind in kinds if kind in SCOPES and actor.may(SCOPES[kind]))
+    if not allowed or not words:
         return []
-    return list(db.session.execute(parts[0] if len(parts) == 1 else union_all(*[select(part.subquery()) for part in parts])))
+    spellings = [_spellings(word) for word in words]
+    form = tuple(len(some) for some in spellings)
+    if actor.domain_ids is None and actor.mailbox_ids is None:
+        statement = _made_once(actor.has_role("admin"), allowed, form, is_sqlite())
+    else:
+        statement = _statement(actor, allowed, form, is_sqlite())
+    values: dict[str, Any] = {"workspace_id": actor.workspace_id, "user_id": actor.user_id, "most": most, "looked": LOOKED}
+    values["begins"] = _literal(words[0]) + "%"
+    for place, some in enumerate(spellings):
+        values.update({f"word_{place}_{number}": f"%{_literal(spelling)}%" for number, spelling in enumerate(some)})
+    return list(db.session.execute(statement, values))
+
+
+def _spellings(word: str) -> list[str]:
+    """SQLite folds the case of ASCII alone; other letters are asked for in each case."""
+    if word.isascii() or not is_sqlite():
+        return [word]
+    return [word, word.lower(), word.upper(), word.title()]
+
+
+def _literal(word: str) -> str:
+    """The word for LIKE, with nothing in it special."""
+    return word.replace(ESCAPE, ESCAPE * 2).replace("%", f"{ESCAPE}%").replace("_", f"{ESCAPE}_")
+
+
+@lru_cache(maxsize=256)
+def _made_once(admin: bool, kinds: tuple[str, ...], form: tuple[int, ...], sqlite: bool) -> Any:
+    whose: Any = bindparam("workspace_id")
+    person: Any = bindparam("user_id")
+    everybody = replace(Actor.system(whose), role="admin" if admin else "agent", user_id=person)
+    return _statement(everybody, kinds, form, sqlite)
+
+
+def _statement(actor: Actor, kinds: tuple[str, ...], form: tuple[int, ...], sqlite: bool) -> Any:
+    """form: for each word how many spellings it has"""
+    parts = [_found(kind, _rows(actor, kind), form, sqlite) for kind in kinds]
+    return parts[0] if len(parts) == 1 else union_all(*[select(part.subquery()) for part in parts])
 
 
 def _rows(actor: Actor, kind: str) -> Select[Any]:
@@ -66,25 +108,24 @@ def _rows(actor: Actor, kind: str) -> Select[Any]:
             columns = (Membership.id, User.email, User.name, Membership.role)
     labels = zip(columns, ("id", "name", "detail", "state"), strict=True)
     chosen: list[Any] = [column.label(label) for column, label in labels]
-    return seen.with_only_columns(*chosen).limit(LOOKED)
+    return seen.with_only_columns(*chosen).limit(bindparam("looked"))
 
 
-def _found(kind: str, rows: Select[Any], words: list[str], most: int) -> Select[Any]:
+def _found(kind: str, rows: Select[Any], form: tuple[int, ...], sqlite: bool) -> Select[Any]:
     """Those with all words; names that begin with the first one come first."""
     row = rows.subquery().c
-    wanted = [or_(has(row.name, word), has(row.detail, word)) for word in words]
-    begins = case((_fold(row.name).startswith(words[0].lower(), autoescape=True), 0), else_=1) if words else literal(0)
+
+    def like(column: Any, parameter: str) -> ColumnElement[bool]:
+        pattern: Any = bindparam(parameter)
+        compare = column.like if sqlite else column.ilike  # SQLite's LIKE folds by itself
+        found: ColumnElement[bool] = compare(pattern, escape=ESCAPE)
+        return found
+
+    wanted = [
+        or_(*[like(column, f"word_{place}_{number}") for column in (row.name, row.detail) for number in range(spellings)])
+        for place, spellings in enumerate(form)
+    ]
+    begins = case((like(row.name, "begins"), 0), else_=1)
     detail = func.substr(func.coalesce(row.detail, ""), 1, 120).label("detail")
     query = select(literal(kind).label("kind"), row.id, row.name, detail, row.state).where(*wanted)
-    return query.order_by(begins, row.name, row.id).limit(most)
-
-
-def has(column: Any, word: str) -> ColumnElement[bool]:
-    """Somewhere in it. SQLite folds the case of ASCII alone; other letters are asked for in each case."""
-    spellings = {word} if word.isascii() else {word, word.lower(), word.upper(), word.title()}
-    contains = column.contains if is_sqlite() else column.icontains  # SQLite's LIKE folds by itself
-    return or_(*[contains(spelling, autoescape=True) for spelling in sorted(spellings)])
-
-
-def _fold(column: Any) -> Any:
-    return column if is_sqlite() else func.lower(column)
+    return query.order_by(begins, row.name, row.id).limit(bindparam("most"))
