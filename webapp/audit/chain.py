@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import orjson
-from sqlalchemy import Row, bindparam, event, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, event, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session, SessionTransaction
 
@@ -25,11 +25,32 @@ CHANGED = "audit-changed"
 MICROSECOND = timedelta(microseconds=1)
 #: what the head counts of the kept entries
 KINDS = ("by_user", "by_token", "by_mailbox", "by_system", "refused")
+HEADS: Any = AuditHead.__table__
+ENTRIES: Any = AuditEntry.__table__
 LOCKED = (
-    select(AuditHead.count.label("number"), *[c for c in AuditHead.__table__.c if c.name != "count"])
-    .where(AuditHead.workspace_id == bindparam("whose"))
+    select(HEADS.c.count.label("number"), *[column for column in HEADS.c if column.name != "count"])
+    .where(HEADS.c.workspace_id == bindparam("whose"))
     .with_for_update()
 )
+_EMPTY = {
+    "count": 0, "last_id": 0, "hash": GENESIS, "cut_position": 0, "cut_hash": GENESIS, "set_back_us": 0, "checkpoint_count": 0,
+    "verified_position": 0, **dict.fromkeys(KINDS, 0),
+}  # fmt: skip
+START_SQLITE, START_POSTGRES = (
+    dialect.insert(HEADS)
+    .values(workspace_id=bindparam("workspace_id"), **_EMPTY)
+    .on_conflict_do_nothing(index_elements=["workspace_id"])
+    for dialect in (sqlite, postgresql)
+)
+ADD = insert(ENTRIES).returning(ENTRIES.c.id)
+MOVE = (
+    update(HEADS)
+    .where(HEADS.c.workspace_id == bindparam("whose"))
+    .values(
+        count=bindparam("at_position"), last_id=bindparam("at_id"), hash=bindparam("at_hash"), latest_at=bindparam("at_latest"),
+        set_back_us=bindparam("at_back"), **{kind: HEADS.c[kind] + bindparam(f"add_{kind}") for kind in KINDS},
+    )
+)  # fmt: skip
 HASHED = (
     "workspace_id", "position", "at", "actor_type", "actor_id", "actor_name", "token_id", "token_name", "token_last_four", "action",
     "target_type", "target_id", "target_name", "result", "reason", "before", "after", "ip", "request_id", "previous_hash",
@@ -83,15 +104,17 @@ def _forget(session: Session, ended: SessionTransaction) -> None:
 
 def lock_head(session: Any, workspace_id: int) -> Row[Any]:
     """The end of a chain, made when there is none, locked until the transaction ends."""
-    dialect_insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    start = {"workspace_id": workspace_id, "count": 0, "last_id": 0, "hash": GENESIS}
-    session.execute(dialect_insert(AuditHead).values(start).on_conflict_do_nothing(index_elements=["workspace_id"]))
-    found: Row[Any] = session.execute(LOCKED, {"whose": workspace_id}).one()
-    return found
+    connection: Connection = session.connection()
+    head = connection.execute(LOCKED, {"whose": workspace_id}).first()
+    if head is None:
+        connection.execute(START_POSTGRES if connection.dialect.name == "postgresql" else START_SQLITE, {"workspace_id": workspace_id})
+        head = connection.execute(LOCKED, {"whose": workspace_id}).one()
+    return head
 
 
 def _append(session: Session, workspace_id: int, entries: list[dict[str, Any]]) -> None:
-    head = lock_head(session, workspace_id)
+    """Every change of the product pays for this: statements that are made once, on the connection itself."""
+    head, connection = lock_head(session, workspace_id), session.connection()
     position, previous, last_id = head.number, head.hash, 0
     latest, back_us = head.latest_at, head.set_back_us
     added = dict.fromkeys(KINDS, 0)
@@ -100,19 +123,14 @@ def _append(session: Session, workspace_id: int, entries: list[dict[str, Any]]) 
         at = utcnow()
         values.update(position=position, at=at, previous_hash=previous, family=family_of(values["action"]))
         values["hash"] = previous = digest(values)
-        last_id = session.execute(insert(AuditEntry).values(values).returning(AuditEntry.id)).scalar_one()
-        names.put(session, last_id, values)
+        last_id = connection.execute(ADD, values).scalar_one()
+        names.put(connection, last_id, values)
         latest = at if latest is None else max(latest, at)
         back_us = max(back_us, (latest - at) // MICROSECOND)
         for kind in kinds_of(values["actor_type"], values["result"]):
             added[kind] += 1
-    counted = {kind: getattr(AuditHead, kind) + number for kind, number in added.items() if number}
-    session.execute(
-        update(AuditHead)
-        .where(AuditHead.workspace_id == workspace_id)
-        .values(count=position, last_id=last_id, hash=previous, latest_at=latest, set_back_us=back_us, **counted),
-        execution_options={"synchronize_session": False},
-    )
+    moved = {"at_position": position, "at_id": last_id, "at_hash": previous, "at_latest": latest, "at_back": back_us}
+    connection.execute(MOVE, {"whose": workspace_id, **moved, **{f"add_{kind}": number for kind, number in added.items()}})
     live.notify(workspace_id, CHANGED)
 
 

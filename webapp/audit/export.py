@@ -32,6 +32,9 @@ COLUMNS = (
     "id", "at", "actor_type", "actor_id", "actor_name", "token_id", "token_name", "token_last_four", "action", "target_type", "target_id",
     "target_name", "result", "reason", "before", "after", "ip", "request_id", "hash", "previous_hash",
 )  # fmt: skip
+#: places of the columns whose text somebody else may have chosen
+_OURS = {"id", "at", "actor_id", "token_id", "target_id", "hash", "previous_hash"}
+FOREIGN = tuple(COLUMNS.index(name) for name in COLUMNS if name not in _OURS)
 #: a spreadsheet runs what begins so, in some with the wide forms, and looks past blanks
 FORMULA = frozenset("=+-@＝＋－＠")
 BLANK = " \t\r\n\v\f\x85\xa0\u2028\u2029\u3000\ufeff\x00"
@@ -107,7 +110,7 @@ def _batches(export: Export) -> Iterator[list[Any]]:
     while True:
         with reading():
             query = found.select(*columns, beyond=beyond, newest=False, most=BATCH).where(AuditEntry.id <= export.up_to)
-            rows = list(db.session.execute(query))
+            rows = list(db.session.connection().execute(query).fetchall())  # plain rows; the session would look at each of them
             db.session.rollback()
         if rows:
             yield rows
@@ -131,7 +134,11 @@ def _raw_csv(rows: Iterable[Any]) -> bytes:
 
 
 def _csv(rows: Iterable[Any]) -> bytes:
-    return _raw_csv([cell if cell.__class__ is not str or cell[:1] not in _LOOK else harmless(cell) for cell in row] for row in rows)
+    """Column by column, which is twice as fast as cell by cell: most columns hold numbers or words of our own."""
+    columns: list[Any] = list(zip(*rows, strict=True))
+    for place in FOREIGN:
+        columns[place] = [cell if cell is None or cell[:1] not in _LOOK else harmless(cell) for cell in columns[place]]
+    return _raw_csv(zip(*columns, strict=True))
 
 
 def harmless(cell: str) -> str:

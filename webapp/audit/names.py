@@ -1,6 +1,6 @@
 """Words of the names in the audit log: which entries speak of "Oskar", without looking at every row.
 
-    put(session, entry_id, values)     index one entry; `drop` when retention removes some
+    put(connection, entry_id, values)  index one entry; `drop` when retention removes some
     query(workspace_id, …)             what to look for, in the language of the database
     few(query)                         the ids when there are few, None when there are many
 
@@ -13,7 +13,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import bindparam, text
+from sqlalchemy import Connection, bindparam, text
 
 from webapp.core.db import db, is_sqlite
 
@@ -52,14 +52,14 @@ def _parts(values: Mapping[str, Any]) -> tuple[list[str], list[str]]:
     return words_of(f"{values['actor_name']} {values['token_name'] or ''}"), words_of(values["target_name"])
 
 
-def put(session: Any, entry_id: int, values: Mapping[str, Any]) -> None:
+def put(connection: Connection, entry_id: int, values: Mapping[str, Any]) -> None:
     """Index one entry, within its transaction; `values` are its columns."""
     actor, target = _parts(values)
-    if session.get_bind().dialect.name == "sqlite":
-        session.execute(PUT_FTS5, _fts5_row(entry_id, values["workspace_id"], actor, target))
+    if connection.dialect.name == "sqlite":
+        connection.execute(PUT_FTS5, _fts5_row(entry_id, values["workspace_id"], actor, target))
     else:
         words = [f"@w{values['workspace_id']}", *[f"@{word}" for word in actor], *actor, *target]
-        session.execute(PUT_TSVECTOR, {"id": entry_id, "words": sorted(set(words))})
+        connection.execute(PUT_TSVECTOR, {"id": entry_id, "words": sorted(set(words))})
 
 
 def drop(entries: Iterable[Any]) -> None:
