@@ -110,6 +110,8 @@ def remove_second_factor() -> Any:
     found: sessions.Found = current_user.found
     place = found.place()
     if request.method == "GET":
+        if not second_factor.is_on(found.user.id):
+            return redirect_to(url_for(".profile"), toast="The second factor is off already.", tone="warn")
         demanded = [other.name for other in found.places if other.demands_second_factor]
         led = f"{', '.join(demanded)} demands one: there you are led to set it up again. " if place and demanded else ""
         return render(
@@ -136,7 +138,9 @@ def recovery_codes() -> Any:
         except InvalidState as refused:
             db.session.rollback()
             return redirect_to(url_for(".profile"), toast=f"{refused.message} {refused.hint}", tone="bad")
-    left = second_factor.state(current_user.user.id).codes_left
+    since, left = second_factor.state(current_user.user.id)
+    if since is None:
+        return redirect_to(url_for(".profile"), toast="Recovery codes belong to the second factor, which is off.", tone="warn")
     return render("accounts/recovery_codes_new.html", form=form, left=left)
 
 
