@@ -121,3 +121,12 @@ def test_the_theme_is_painted_from_the_cookie_and_nothing_else_gets_in(painter: 
 def test_going_back_never_leaves_this_host(target: str) -> None:
     assert paint.safe_path(target) == "/"
     assert paint.safe_path("/list?q=a%20b") == "/list?q=a%20b"
+
+
+def test_an_open_page_whose_object_is_gone_keeps_what_it_shows_and_stops_asking(painter: Flask) -> None:
+    client = painter.test_client()
+    itself = client.get("/refuse/gone", headers={**FRAGMENT, "HX-Current-URL": "http://localhost/refuse/gone?tab=1"})
+    assert (itself.status_code, itself.text, itself.headers["HX-Reswap"]) == (286, "", "none")
+    assert "deleted meanwhile" in itself.headers["HX-Trigger"]
+    from_elsewhere = client.get("/refuse/gone", headers={**FRAGMENT, "HX-Current-URL": "http://localhost/list"})
+    assert from_elsewhere.status_code == 404 and client.get("/refuse/gone").status_code == 404

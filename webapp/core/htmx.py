@@ -12,6 +12,7 @@ An htmx request that is boosted or restores history wants a whole page. `Htmx(ap
 import json
 import logging
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, current_app, flash, g, make_response, redirect, render_template, request
 from htmx_flask import Htmx
@@ -140,6 +141,8 @@ def render_error(error: HouseError) -> Response:
 
     Server errors are painted without context processors, since whatever broke may break those too.
     """
+    if error.status == 404 and _refreshes_itself():
+        return _is_gone()
     status = error.status if error.status in PAGES else (500 if error.status >= 500 else 400)
     context = {
         "status": error.status,
@@ -156,6 +159,18 @@ def render_error(error: HouseError) -> Response:
     if error.retry_after_s is not None:
         response.headers["Retry-After"] = str(error.retry_after_s)
     return vary(response)
+
+
+def _refreshes_itself() -> bool:
+    """Whether a page that is open asks for a part of itself again, as all live pages do."""
+    return is_fragment() and request.method == "GET" and urlsplit(request.headers.get("HX-Current-URL", "")).path == request.path
+
+
+def _is_gone() -> Response:
+    """For an open page whose object was deleted: nothing is swapped and it stops asking (286), so that the reader keeps what is there."""
+    response = make_response("", 286)
+    response.headers["HX-Reswap"] = "none"
+    return vary(add_toast(response, "This was deleted meanwhile.", "wait"))
 
 
 def _painted(name: str, status: int, context: dict[str, Any]) -> str:
