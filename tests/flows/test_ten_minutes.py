@@ -4,6 +4,7 @@ Left out by name, because their features are not there yet: the sandbox inbox of
 "Campaign".
 """
 
+import os
 import re
 import subprocess
 import time
@@ -23,10 +24,11 @@ pytestmark = [pytest.mark.timeout(400), pytest.mark.browser]
 
 @contextmanager
 def within(limit_s: float, step: str) -> Iterator[None]:
-    """A person needs longer than a program: what is measured is whether the product holds anybody up."""
+    """What is measured is whether the product holds anybody up. The limits are for a quiet machine; a busy one gets more by its load."""
     started = time.monotonic()
     yield
     took_s = time.monotonic() - started
+    limit_s *= max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
     assert took_s < limit_s, f"{step} took {took_s:.1f} s, more than {limit_s} s"
 
 
