@@ -39,6 +39,7 @@ def document(parsed: ParsedMail, remote: bool = False) -> Response:
     )
     response.headers["X-Frame-Options"] = "SAMEORIGIN"
     response.headers["Referrer-Policy"] = "no-referrer"
+    response.headers["X-DNS-Prefetch-Control"] = "off"  # on plain http a browser would look up the hosts of links, which tells their owners
     response.headers["Cache-Control"] = "private, no-store"
     response.headers["X-Content-Type-Options"] = "nosniff"
     return response
