@@ -1,6 +1,6 @@
 """What happens after the 250: stored mail is read, shown to the routes, and filed.
 
-    claim + commit ──▶ parse (no transaction open) ──▶ columns, search, plan, folder + commit
+    claim + commit ──▶ parse, check its origin (no transaction open) ──▶ columns, search, verdict, plan, folder + commit
 
 A message counts a death when it is claimed and none once it is done. What died once is worked on alone, so that a poisonous mail does
 not take its neighbours along; at the third death it is parked: safe, shown raw, and out of the way.
@@ -18,7 +18,9 @@ from webapp.core.db import database_now, db, reading
 from webapp.core.leases import claim, free
 from webapp.core.queue import drain
 from webapp.domains.models import Domain
+from webapp.intake import checking
 from webapp.mail import mime
+from webapp.mail.authentication import Verdict
 from webapp.mail.mime import ParsedMail
 from webapp.mailboxes.models import Mailbox
 from webapp.messages import store
@@ -64,30 +66,35 @@ def _claim() -> list[int]:
 def process(ids: list[int]) -> None:
     """Read these messages and finish them in one transaction."""
     with reading():
-        rows = db.session.execute(select(Message.id, Message.raw_id).where(Message.id.in_(ids), Message.deaths <= MOST_DEATHS)).all()
+        rows = db.session.execute(select(*checking.COLUMNS).where(Message.id.in_(ids), Message.deaths <= MOST_DEATHS)).all()
         parsed = {row.id: mime.parse(store.load_raw(row.raw_id)) for row in rows}
         db.session.rollback()
-    messages = list(db.session.scalars(select(Message).where(Message.id.in_(ids), WAITING).order_by(Message.id).with_for_update()))
+    verdicts, late = checking.check(rows)
+    if late:  # the resolver took the time of the whole batch: these go again, and nobody died over them
+        _set(late, deaths=0, lease_until=None, lease_owner=None)
+    mine = select(Message).where(Message.id.in_(set(ids) - set(late)), WAITING).order_by(Message.id)
+    messages = list(db.session.scalars(mine.with_for_update()))
     boxes = {message.mailbox_id for message in messages if message.mailbox_id}
     # held by name until the end, so that the session keeps them and nobody asks for each again
     _kept = list(db.session.execute(select(Mailbox, Domain).join(Domain, Domain.id == Mailbox.domain_id).where(Mailbox.id.in_(boxes))))
     with db.session.no_autoflush:
         for message in messages:
             if message.id in parsed:
-                finish(message, parsed[message.id])
+                finish(message, parsed[message.id], verdicts.get(message.id))
             else:
                 park(message, message.problem or "The worker that read it died each time.")
     db.session.commit()
 
 
-def finish(message: Message, parsed: ParsedMail) -> None:
-    """Columns and search, then the routes of its mailbox, then its folder unless a route may absorb it."""
+def finish(message: Message, parsed: ParsedMail, verdict: Verdict | None = None) -> None:
+    """Columns and search, its origin, the routes of its mailbox, then its folder unless it is quarantined or a route may absorb it."""
     store.apply_parsed(message, parsed)
     message.deaths, message.lease_until, message.lease_owner = 0, None, None
     if message.direction != "received":
         return
+    checking.apply(message, verdict)
     held = False if message.is_system else runs.plan(message)
-    if not held:
+    if not held and not message.quarantined:
         store.file_message(message)
     events.send("mail_archived", message_id=message.id, is_test=message.is_test)
 

@@ -111,7 +111,9 @@ class Message(Timestamps, Leased, Base):
     deleted_at: Mapped[datetime | None] = mapped_column(default=None, active_history=True)
     #: failed authentication; runs no route until it is released
     quarantined: Mapped[bool] = mapped_column(default=False)
-    #: outcome of SPF, DKIM and DMARC; NULL while nothing checks them
+    #: when somebody let it out of quarantine
+    released_at: Mapped[datetime | None]
+    #: outcome of SPF, DKIM, ARC and DMARC (`mail.authentication.Verdict.as_json`); NULL for mail that is not checked
     auth_verdict: Mapped[dict[str, Any] | None]
     #: came from a login or a trusted network
     trusted: Mapped[bool] = mapped_column(default=False)

@@ -47,6 +47,11 @@ class Questions:
     def __init__(self, lookup: Lookup, most: int = MOST_QUESTIONS) -> None:
         self._lookup, self._left = lookup, most
         self._known: dict[tuple[str, str], Found] = {}
+        self._given_up = False
+
+    def give_up(self) -> None:
+        """Ask nothing any more: the answer that decides did not come, so the others would only cost time."""
+        self._given_up = True
 
     def ask(self, name: str, type: str) -> Found:
         """The records of one type under a name; a name that no zone can hold does not exist."""
@@ -55,6 +60,8 @@ class Questions:
             return self._known[key]
         if not can_exist(key[0]) or self._left <= 0:
             return Found()
+        if self._given_up:
+            return Found(status="timeout")
         self._left -= 1
         found = self._known[key] = self._asked(*key)
         return found

@@ -20,6 +20,8 @@ from webapp.mail.mime_fields import read_block, unfold
 
 #: a mail with more From fields is not looked at closely: it cannot be proven
 MOST_FROM = 10
+#: characters of one text that are kept; a sender can choose some of them
+MOST_KEPT = 500
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,21 @@ class Verdict:
 
     def as_json(self) -> dict[str, Any]:
         """{overall, explanation, header, spf: {…}, dkim: [{…}], arc: {…}, dmarc: {…}} of plain values."""
-        return {
-            "overall": self.overall, "explanation": self.explanation, "header": self.header,
-            "spf": asdict(self.spf), "dkim": [asdict(one) for one in self.dkim], "arc": asdict(self.arc),
-            "dmarc": asdict(self.dmarc) | {"aligned": list(self.dmarc.aligned)},
-        }  # fmt: skip
+        found: dict[str, Any] = {"overall": self.overall, "explanation": self.explanation}
+        found |= {"spf": asdict(self.spf), "dkim": [asdict(one) for one in self.dkim]}
+        found |= {"arc": asdict(self.arc), "dmarc": asdict(self.dmarc)}
+        return _plain(found) | {"header": self.header}
+
+
+def _plain(value: Any) -> Any:
+    """The same with lists for tuples, and texts that any database keeps: short, without control characters and halves of letters."""
+    if isinstance(value, str):
+        return "".join(char if char.isprintable() else "\ufffd" for char in value[:MOST_KEPT])
+    if isinstance(value, dict):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
 
 
 def authenticate(raw: bytes, *, ip: str, helo: str, mail_from: str, lookup: Lookup, hostname: str, now: float | None = None) -> Verdict:
@@ -69,10 +81,17 @@ def authenticate(raw: bytes, *, ip: str, helo: str, mail_from: str, lookup: Look
     # the policy first: nothing that a stranger makes us ask may use up what is left for it
     policy = dmarc.policy_of(domains[0], questions) if len(domains) == 1 and domains[0] else None
     from_domain = domains[0] if policy else ""
-    found_spf = spf.check_host(ip, mail_from, helo, questions, receiver=hostname)
-    signatures = dkim_verify.verify(
-        mail, questions, time() if now is None else now, lambda domain: dmarc.is_aligned(domain, from_domain, strict=False)
-    )
+    if policy is not None and policy.status == "temperror":
+        questions.give_up()
+
+    def counts(domain: str) -> bool:
+        return dmarc.is_aligned(domain, from_domain, strict=False)
+
+    # then what may count, and what belongs to others last: they may be slow on purpose
+    spf_first = counts((mail_from or helo).rpartition("@")[2])
+    early = spf.check_host(ip, mail_from, helo, questions, receiver=hostname) if spf_first else None
+    signatures = dkim_verify.verify(mail, questions, time() if now is None else now, counts)
+    found_spf = early or spf.check_host(ip, mail_from, helo, questions, receiver=hostname)
     if policy is None:
         reason = "the mail has several domains in From" if len(domains) > 1 else "the mail has no domain in From"
         found_dmarc = DmarcResult("permerror", reason=reason)
