@@ -4,6 +4,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from sqlalchemy import event
 
@@ -167,13 +168,17 @@ def test_deleting_offers_a_way_back(alice: Any, box: Any, carol: Any) -> None:
 
 def test_several_mails_at_once_and_the_trash_of_a_lost_mailbox(alice: Any, box: Any) -> None:
     first, second, third = (make_mail(box, subject=f"number {number}") for number in range(3))
-    answer = alice.page.post("/mail/bulk", {"id": [first.id, second.id, 999], "action": "read", "next": "//evil.test"})
+    picked = {"id": [first.id, second.id, 999], "action": "read", "next": "//evil.test"}
+    asked = alice.page.post("/picks/message", picked)
+    assert asked.status_code == 200 and "Mark read 2 mails" in asked.text
+    answer = alice.page.post("/picks/message", {**picked, "confirmed": "1"})
     assert answer.status_code == 303 and answer.location == "/mail"
     assert [db.session.get_one(Message, one.id).seen for one in (first, second, third)] == [True, True, False]
-    answer = alice.page.post("/mail/bulk", {"id": [first.id, second.id], "action": "delete"}, htmx=True)
-    assert "2 mails in the trash." in answer.headers["HX-Trigger"]
-    assert alice.page.post(f"/mail/restore?id={first.id}&id={second.id}").status_code == 303
-    assert alice.page.post("/mail/bulk", {"action": "delete"}).status_code == 422
+    answer = alice.page.post("/picks/message", {"id": [first.id, second.id], "action": "delete"}, htmx=True)
+    news = orjson.loads(answer.headers["HX-Trigger"])
+    assert news["toast"]["text"] == "2 mails in the trash." and "messages-changed" in news
+    assert alice.page.post(news["toast"]["undo"]).status_code == 303
+    assert alice.page.post("/picks/message", {"action": "delete"}).status_code == 422
     alice.page.post(f"/mail/{third.id}/delete")
     alice.page.post(f"/mailboxes/{box.id}/delete")
     db.session.get_one(type(box), box.id).deleted_at = box.created_at

@@ -34,7 +34,8 @@ def takes_mail(workspace_id: int, email: str) -> bool:
 
 def take_along(actor: Actor, domain: Domain, moment: datetime) -> int:
     """Put every mailbox of a domain into the trash, at the same moment as the domain, so that they come back together."""
-    boxes = list(db.session.scalars(select(Mailbox).where(Mailbox.domain_id == domain.id, Mailbox.deleted_at.is_(None)).with_for_update()))
+    living = select(Mailbox).where(Mailbox.domain_id == domain.id, Mailbox.deleted_at.is_(None)).order_by(Mailbox.id)
+    boxes = list(db.session.scalars(living.with_for_update()))
     for mailbox in boxes:
         service.trash_mailbox(actor, mailbox, moment)
     service.add_to_count(domain.id, -len(boxes))
