@@ -34,6 +34,8 @@ LEADS_AWAY = {
 }  # fmt: skip
 #: endpoint -> status, where the address alone, without the key of a mailed link, says no
 REFUSED = {"accounts.reset": 404}
+#: (endpoint, role) -> status, where the sample has nothing of this person's: the tokens of others are seen by admins and owners
+NOT_THEIRS = {("tokens.show_page", "viewer"): 404, ("tokens.log_page", "viewer"): 404}
 #: further faces of pages, and pages that say no; path -> status
 MORE = {
     "/mail?q=nothing-has-these-words": 200, "/mail?q=order": 200, "/queue?status=failed": 200, "/runs?status=failed": 200,
@@ -64,14 +66,17 @@ def addresses(app: Any, things: dict[str, list[Any]], role: str) -> list[Address
         status: int | None = None
         if operation.endpoint not in PUBLIC and operation.scope and not may(role, operation.scope):
             status = 403
-        elif operation.endpoint in REFUSED:
-            status = REFUSED[operation.endpoint]
+        else:
+            status = NOT_THEIRS.get((operation.endpoint, role), REFUSED.get(operation.endpoint))
         ids = sum(name.endswith("_id") for name in names)  # the first values belong together
         values = product(*(things[name] if ids < 2 or not name.endswith("_id") else things[name][:1] for name in names))
         if status == 403:
             values = product(*(things[name][:1] for name in names))
         found += [Address(operation.endpoint, operation.path(dict(zip(names, chosen, strict=True))), status) for chosen in values]
-    found += [Address("more", path, status) for path, status in MORE.items()]
+    by_path = {operation.rule: operation.scope for operation in page_operations(app) if operation.method == "GET"}
+    for path, answer in MORE.items():
+        scope = by_path.get(path.partition("?")[0])
+        found.append(Address("more", path, answer if not scope or may(role, scope) else 403))
     return sorted(set(found), key=lambda address: address.path)
 
 

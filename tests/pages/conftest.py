@@ -29,4 +29,5 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def route_table(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The application for its route table alone: opens no connection."""
-    return create_app(load_settings({"MAILROOM_INSTANCE": str(tmp_path_factory.mktemp("map")), "MAILROOM_SECRET_KEY": "k" * 40}, dotenv=None))
+    home = tmp_path_factory.mktemp("map")
+    return create_app(load_settings({"MAILROOM_INSTANCE": str(home), "MAILROOM_SECRET_KEY": "k" * 40}, dotenv=None))

@@ -118,7 +118,7 @@ class Sample:
             "message_id": [self.one(with_file)], "number": [1], "view": ["text", "headers", "raw", "attachments", "timeline"],
             "delivery_id": [self.one("SELECT id FROM deliveries ORDER BY id LIMIT 1")],
             "route_id": [self.one("SELECT id FROM routes ORDER BY id LIMIT 1")], "run_id": runs,
-            "token_id": [self.one("SELECT id FROM api_tokens WHERE name = 'Shop backend'")],
+            "token_id": [self.one("SELECT id FROM api_tokens WHERE name = 'Shop backend' AND revoked_at IS NULL")],
             "entry_id": entries, "member_id": [self.one("SELECT id FROM memberships WHERE role = 'agent' LIMIT 1")],
             "invitation_id": [self.one("SELECT id FROM invitations LIMIT 1")], "kind": ["mailbox", "message"],
             "change_id": [self.one("SELECT id FROM pick_changes LIMIT 1")],
