@@ -148,8 +148,8 @@ def test_a_sample_arrives_on_request_and_the_step_is_done(alice: Any, carol: Any
     answer = alice.page.post("/sample-mail", htmx=True)
     assert answer.status_code == 201 and "messages-changed" in answer.headers["HX-Trigger"]
     work_off()
-    found = alice.api.get("/search", query_string={"q": "welcome"}).json["data"]["groups"]
-    assert [group["kind"] for group in found] == ["mail"] and found[0]["items"][0]["name"] == "Welcome to your mailbox"
+    found = alice.api.get("/search", query_string={"q": "2026-0042"}).json["data"]["groups"]
+    assert [group["kind"] for group in found] == ["mail"] and found[0]["items"][0]["name"] == "Sample: your invoice 2026-0042"
     assert steps(alice)["Receive a mail"] == "done"
 
 

@@ -28,7 +28,7 @@ WHOLE = {
     "invitation.accept": ("accepted the invitation of", True),
     "member.update": ("changed the role of", True),
     "member.delete": ("removed member", True),
-    "message.sample": ("asked for the sample mail", True),
+    "mailbox.sample": ("asked for the sample mail", True),
     "mailbox.password": ("set a new password for", True),
     "domain.recheck": ("had the records looked up of", True),
     "domain.dns": ("found other records than before at", True),

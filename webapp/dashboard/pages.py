@@ -10,8 +10,9 @@ from webapp.core import menu
 from webapp.core.access import current_actor, doors, needs
 from webapp.core.errors import InvalidState
 from webapp.core.htmx import made, redirect_to, render
-from webapp.dashboard import samples, service
+from webapp.dashboard import service
 from webapp.dashboard.keys import KEYS
+from webapp.intake import samples
 
 bp = Blueprint("dashboard", __name__)
 
@@ -36,7 +37,7 @@ def home() -> Any:
 def sample() -> Any:
     """Have a first mail arrive."""
     try:
-        samples.send_one(current_actor())
+        samples.send_to_newest(current_actor())
     except InvalidState as refused:
         return redirect_to(url_for("dashboard.home"), toast=f"{refused.message} {refused.hint}", tone="bad")
     return made(go_to=url_for("messages.list_page"), trigger="messages-changed", toast="A sample mail is on its way in")

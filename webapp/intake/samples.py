@@ -2,15 +2,18 @@
 
 from webapp.audit import service as audit
 from webapp.audit.service import Target
-from webapp.automation.reach import get_mailbox
+from webapp.automation.reach import get_mailbox, within
 from webapp.core.actor import Actor
 from webapp.core.config import settings
+from webapp.core.db import db
 from webapp.core.errors import InvalidState
+from webapp.core.lookup import mine
 from webapp.core.outside import outside
 from webapp.intake import service
 from webapp.intake.service import Ready
 from webapp.mail.mime import NewAttachment, NewMail, build, new_message_id
 from webapp.mail.smtp_in import Arrival
+from webapp.mailboxes.models import Mailbox
 from webapp.messages import raws
 
 TEXT = """Hello,
@@ -56,3 +59,12 @@ def send_sample(actor: Actor, mailbox_id: int) -> int:
         raise InvalidState(f"{mailbox.email} does not take the mail: {reply}.", hint="Resume the mailbox or raise its limit.")
     audit.record(actor, "mailbox.sample", Target("mailbox", mailbox.id, mailbox.email))
     return int(reply.rsplit(" ", 1)[-1])
+
+
+def send_to_newest(actor: Actor) -> int:
+    """Put a sample mail into the newest mailbox that takes mail. raises InvalidState while there is none"""
+    taking = mine(actor, Mailbox).where(Mailbox.status == "active", Mailbox.can_receive, within(actor, Mailbox.id))
+    mailbox_id = db.session.scalar(taking.with_only_columns(Mailbox.id).order_by(Mailbox.id.desc()).limit(1))
+    if mailbox_id is None:
+        raise InvalidState("No mailbox takes mail yet.", hint="Add a mailbox first.")
+    return send_sample(actor, mailbox_id)
