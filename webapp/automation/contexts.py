@@ -59,8 +59,9 @@ def load(run_id: int, step_id: int) -> Loaded:
         direction=run.direction, request_id=run.request_id,
     )  # fmt: skip
     mail = view_of(
-        raw, envelope_sender=message.envelope_sender, envelope_recipients=message.envelope_recipients, direction=message.direction
-    )
+        raw, envelope_sender=message.envelope_sender, envelope_recipients=message.envelope_recipients, direction=message.direction,
+        verdict=message.auth_verdict,
+    )  # fmt: skip
     return build(step.type, step.settings, info, mail, receiver=receiver, data=data, raw_id=raw_id)
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import select
 
@@ -34,6 +35,7 @@ class StoredMail:
     direction: str
     raw: bytes | None
     blob_key: str | None
+    verdict: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,9 @@ def load(actor: Actor, mailbox_id: int, direction: str) -> Stored:
     )  # fmt: skip
     rows = list(db.session.execute(query.order_by(Message.id.desc()).limit(MOST_MAILS + 1)))
     mails = [
-        StoredMail(row.id, row.subject, row.sender, row.envelope_sender, row.envelope_recipients, row.direction, packed, blob_key)
+        StoredMail(
+            row.id, row.subject, row.sender, row.envelope_sender, row.envelope_recipients, row.direction, packed, blob_key, row.auth_verdict
+        )
         for row, packed, blob_key in rows[:MOST_MAILS]
     ]
     return Stored(mailbox.email, mails, utcnow(), len(rows) > MOST_MAILS)
@@ -117,8 +121,9 @@ def judge(stored: Stored, rules: Sequence[RuleSpec], match_type: str) -> Funnel:
             break
         raw = unpack(mail.raw if mail.raw is not None else blobs().get(mail.blob_key or ""))
         view = mail_state.view_of(
-            raw, envelope_sender=mail.envelope_sender, envelope_recipients=mail.envelope_recipients, direction=mail.direction
-        )
+            raw, envelope_sender=mail.envelope_sender, envelope_recipients=mail.envelope_recipients, direction=mail.direction,
+            verdict=mail.verdict,
+        )  # fmt: skip
         outcome = matching.evaluate(rules, match_type, view)
         funnel.looked_at += 1
         funnel.matched += outcome.matched

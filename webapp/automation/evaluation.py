@@ -167,8 +167,9 @@ def judge(found: Work) -> list[Judged]:
     """Walk through the routes in their order; touches no database."""
     message = found.message
     mail = view_of(
-        found.raw, envelope_sender=message.envelope_sender, envelope_recipients=message.envelope_recipients, direction=message.direction
-    )
+        found.raw, envelope_sender=message.envelope_sender, envelope_recipients=message.envelope_recipients, direction=message.direction,
+        verdict=message.auth_verdict,
+    )  # fmt: skip
     found.subject, found.sender = mail.subject, mail.sender.email
     judged: list[Judged] = []
     stopped_by: str | None = None

@@ -5,27 +5,44 @@ worker that takes over sees exactly what the finished actions left.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from webapp.automation.mail_view import Attached, MailView, Person
 from webapp.mail import mime
 from webapp.mail.charsets import decode_text
 
+RESULTS = "Authentication-Results"
 _FOLDED = rb"[ \t]*:.*(?:\r\n[ \t].*)*\r\n"
 _TEXTUAL = ("text/", "application/json", "application/xml", "application/javascript", "application/x-yaml", "message/")
 
 
-def view_of(raw: bytes, *, envelope_sender: str = "", envelope_recipients: Sequence[str] = (), direction: str = "received") -> MailView:
-    """What rules and actions see of these bytes."""
+def view_of(
+    raw: bytes, *, envelope_sender: str = "", envelope_recipients: Sequence[str] = (), direction: str = "received",
+    verdict: Mapping[str, Any] | None = None,
+) -> MailView:  # fmt: skip
+    """What rules and actions see of these bytes.
+
+    verdict  of our own check of the origin: its header stands first, and what claims to be ours is left out (RFC 8601 section 5)
+    """
     mail = mime.parse(raw)
     return MailView(
         sender=Person(mail.sender_name, mail.sender),
         receivers=_people(mail.to), cc=_people(mail.cc), reply_to=_people(mail.reply_to),
         envelope_sender=envelope_sender, envelope_recipients=tuple(envelope_recipients),
-        subject=mail.subject, text=mail.text, html=mail.html or "", headers=tuple(mail.headers),
+        subject=mail.subject, text=mail.text, html=mail.html or "", headers=_with_results(mail.headers, verdict),
         attachments=tuple(_attached(number, item) for number, item in enumerate(mail.attachments, 1)),
         date=mail.date, message_id=mail.message_id, raw=raw, direction=direction,
     )  # fmt: skip
+
+
+def _with_results(headers: Sequence[tuple[str, str]], verdict: Mapping[str, Any] | None) -> tuple[tuple[str, str], ...]:
+    if not verdict:
+        return tuple(headers)
+    ours = " ".join(verdict["header"].split())
+    us = ours.partition(";")[0].lower()
+    foreign = [(name, value) for name, value in headers if name.lower() != RESULTS.lower() or not value.strip().lower().startswith(us)]
+    return ((RESULTS, ours), *foreign)
 
 
 def _people(pairs: Sequence[tuple[str, str]]) -> tuple[Person, ...]:

@@ -49,8 +49,9 @@ class Prepared:
 
     def view(self) -> MailView:
         return mail_state.view_of(
-            self.raw, envelope_sender=self.envelope_sender, envelope_recipients=self.envelope_recipients, direction=self.direction
-        )
+            self.raw, envelope_sender=self.envelope_sender, envelope_recipients=self.envelope_recipients, direction=self.direction,
+            verdict=self.archived.auth_verdict if self.archived else None,
+        )  # fmt: skip
 
 
 def prepare(actor: Actor, mailbox: Mailbox | None, given: dict[str, Any]) -> Prepared:

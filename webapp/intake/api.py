@@ -1,4 +1,4 @@
-"""`/mailboxes/{id}:sample`."""
+"""`/mailboxes/{id}:sample`, and `/mailboxes/{id}/archives/{id}:release` in both spellings."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +11,9 @@ from webapp.core import openapi
 from webapp.core.access import current_actor
 from webapp.core.rest import Blueprint
 from webapp.core.shapes import Shape
-from webapp.intake import samples
+from webapp.intake import quarantine, samples
+from webapp.messages import schemas, shown
+from webapp.messages import service as messages
 
 blp = Blueprint("api_samples", __name__, url_prefix="/api/v1", description="A first mail to look at")
 
@@ -27,6 +29,17 @@ class Sample(MethodView):
     def post(self, mailbox_id: int) -> Any:
         """Put a sample mail into a mailbox, as if another server had sent it."""
         return SimpleNamespace(message_id=samples.send_sample(current_actor(), mailbox_id))
+
+
+@blp.route("/mailboxes/<int:mailbox_id>/archives/<int:archive_id>:release", "/mailbox/<int:mailbox_id>/archives/<int:archive_id>:release")
+class Release(MethodView):
+    @blp.needs("archives:write")
+    @blp.response(200, schemas.ArchivedMail)
+    def post(self, mailbox_id: int, archive_id: int) -> Any:
+        """Let a mail out of quarantine: it goes to its folder and its routes run."""
+        actor = current_actor()
+        message = quarantine.release(actor, archive_id, mailbox_id)
+        return shown.whole(actor, message, messages.read_message(actor, message))
 
 
 def init_app(app: Flask) -> None:

@@ -1,12 +1,14 @@
-"""“Send me a sample”: a button where mail is looked for."""
+"""“Send me a sample”: a button where mail is looked for; and “Release” on a mail in quarantine."""
 
 from typing import Any
 
 from flask import Blueprint, Flask, url_for
 
 from webapp.core.access import current_actor, needs
-from webapp.core.htmx import made
-from webapp.intake import samples
+from webapp.core.htmx import made, redirect_to
+from webapp.intake import quarantine, samples
+from webapp.messages import links
+from webapp.messages.models import Message
 
 bp = Blueprint("samples", __name__)
 
@@ -19,5 +21,19 @@ def send(mailbox_id: int) -> Any:
     return made(go_to=url_for("messages.list_page", mailbox=mailbox_id), toast="A sample mail is on its way in")
 
 
+@bp.post("/mail/<int:message_id>/release")
+@needs("archives:write")
+def release(message_id: int) -> Any:
+    """Let a mail out of quarantine and stay on its page."""
+    quarantine.release(current_actor(), message_id)
+    go_to = url_for("messages.show_page", message_id=message_id)
+    return redirect_to(go_to, "Released. The mail is on its way to its folder and its routes.")
+
+
+def _release_url(message: Message | None) -> str | None:
+    return url_for("samples.release", message_id=message.id) if message is not None and message.quarantined else None
+
+
 def init_app(app: Flask) -> None:
     app.register_blueprint(bp)
+    links.add("Release", "shield", _release_url, scope="archives:write", order=5, post=True)

@@ -41,6 +41,11 @@ class Why:
 
 why_sources: list[Callable[[Actor, Message], str | None]] = []
 timeline_sources: list[Callable[[Actor, Message], list[Step]]] = []
+#: what the origin of mail comes to (`mail.authentication.Verdict.overall`)
+ORIGINS = {
+    "pass": "Sender proven", "fail": "Sender not proven", "none": "Sender not provable",
+    "temperror": "Sender not checked: no answer from DNS",
+}  # fmt: skip
 #: what the state of sent mail means, in words; sending keeps the column
 SENT = {
     "queued": ("busy", "waits to be handed over"),
@@ -69,7 +74,9 @@ def why(actor: Actor, message: Message) -> Why:
         tone, words = SENT.get(message.delivery_state or "", ("ok", "is kept in the archive"))
         return Why(tone, f"{begun} {words}{ending}", message.problem or "")
     if message.quarantined:
-        return Why("warn", f"{begun}, quarantined: its sender could not be proven{ending}", "It runs no route until it is released.")
+        reason = (message.auth_verdict or {}).get("explanation", "")
+        detail = f"{reason} It runs no route until it is released.".strip()
+        return Why("warn", f"{begun}, quarantined: its sender could not be proven{ending}", detail)
     tone = "warn" if message.problem or message.parse_limited else "ok"
     return Why(tone, f"{begun}, {_place(message)}{ending}", message.problem or "")
 
@@ -82,11 +89,24 @@ def steps(actor: Actor, message: Message) -> list[Step]:
     elif message.processed_at:
         flagged = message.problem or message.parse_limited
         found.append(Step(message.processed_at, "Read", message.problem or _parts(message), "warning" if flagged else "done"))
+    found += _origin_steps(message)
     if message.filed_at and message.folder:
         found.append(Step(message.filed_at, f"Filed in {folder_word(message.folder)}"))
     for source in timeline_sources:
         found += source(actor, message)
     return sorted(found, key=lambda step: step.at, reverse=True)
+
+
+def _origin_steps(message: Message) -> list[Step]:
+    """What SPF, DKIM and DMARC said, and that somebody let it out of quarantine."""
+    found = []
+    if message.auth_verdict and message.processed_at:
+        overall = message.auth_verdict["overall"]
+        title = ORIGINS.get(overall, "Origin checked")
+        found.append(Step(message.processed_at, title, message.auth_verdict["explanation"], "pass" if overall == "pass" else "warning"))
+    if message.released_at:
+        found.append(Step(message.released_at, "Released from quarantine", "Its routes run as if its sender had been proven."))
+    return found
 
 
 def folder_word(folder: str | None) -> str:
