@@ -105,6 +105,7 @@ def main() -> None:
     settings = load_settings()
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as gunicorn does, but for connections before it runs too
     listener.listen(512)
     Path(os.environ["WEB_PORT_FILE"]).write_text(f"{listener.getsockname()[1]}\n")
     serve(create_app(settings), settings, listener)

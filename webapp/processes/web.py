@@ -103,8 +103,6 @@ class WebServer(BaseApplication):
 
 def serve(app: Flask, settings: Settings, listener: socket.socket) -> None:
     """Answer requests until SIGTERM; what is under way then has `GRACE_S` seconds."""
-    # Connections inherit it: headers and body are sent apart, and a client that keeps its connection would wait 40 ms for the body.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     WebServer(app, settings, listener).run()
 
 
