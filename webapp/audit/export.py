@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import String, func, literal, select, type_coerce
+from sqlalchemy import BigInteger, String, bindparam, func, literal, select, type_coerce
 
 from webapp.audit import service
 from webapp.audit.models import AuditEntry, AuditHead
@@ -25,7 +25,7 @@ from webapp.audit.service import LOG
 from webapp.core.actor import Actor
 from webapp.core.db import db, fresh_session, is_sqlite, reading, utcnow
 
-BATCH = 2000
+BATCH = 1000
 #: form -> (content type, ending of the file's name)
 FORMS = {"csv": ("text/csv; charset=utf-8", "csv"), "json": ("application/x-ndjson", "ndjson")}
 COLUMNS = (
@@ -105,12 +105,13 @@ def _batches(export: Export) -> Iterator[list[Any]]:
     with reading():
         found = Search(export.actor.workspace_id, export.filters)
         columns = [_time() if name == "at" else getattr(AuditEntry, name) for name in COLUMNS]
+        query = found.select(*columns, beyond=bindparam("export_beyond", type_=BigInteger), newest=False, most=BATCH)
+        query = query.where(AuditEntry.id <= export.up_to)
         db.session.rollback()
     beyond = 0
     while True:
-        with reading():
-            query = found.select(*columns, beyond=beyond, newest=False, most=BATCH).where(AuditEntry.id <= export.up_to)
-            rows = list(db.session.connection().execute(query).fetchall())  # plain rows; the session would look at each of them
+        with reading():  # plain rows from the connection; the session would look at each of them
+            rows = list(db.session.connection().execute(query, {"export_beyond": beyond}).fetchall())
             db.session.rollback()
         if rows:
             yield rows

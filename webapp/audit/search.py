@@ -77,8 +77,8 @@ class Search:
         self._times(given.get("after"), given.get("before"))
         self._names(given.get("q"), given.get("actor"))
 
-    def select(self, *columns: Any, beyond: int | None = None, newest: bool = True, most: int | None = None) -> Select[Any]:
-        """These columns of the entries beyond an id in the direction of the walk, in its order."""
+    def select(self, *columns: Any, beyond: Any = None, newest: bool = True, most: int | None = None) -> Select[Any]:
+        """These columns of the entries beyond an id (or a bind parameter for one) in the direction of the walk, in its order."""
         key: Any = AuditEntry.id
         query = select(*columns).where(*self.where)
         if self.words:
