@@ -134,6 +134,8 @@ def _read(mail: ParsedMail, depth: int) -> Report | None:
             return wrapped
         if not recipients:
             recipients = _by_original(mail, pieces)
+        if not recipients and not (_DAEMON.search(mail.sender_text) and _SUBJECT.search(mail.subject)):
+            return None
     return _report(_kind_of(recipients, mail, pieces, bool(blocks)), recipients, pieces.original)
 
 
