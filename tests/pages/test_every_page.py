@@ -3,6 +3,7 @@
 axe finds nothing in either theme, the console is silent, nothing lies over the edge of a phone, each page has one heading and a title.
 """
 
+import re
 from typing import Any
 
 import pytest
@@ -13,6 +14,12 @@ from tests.pages.look import Looker
 from tests.pages.sample import OWNER, VIEWER, VIEWER_PASSWORD, Sample
 
 pytestmark = [pytest.mark.timeout(400), pytest.mark.browser]
+
+
+WITH_DIALOGS = (
+    "/", "/domains", "/domains/1", "/mailboxes", "/mailboxes/1", "/routes", "/routes/1", "/members", "/tokens", "/profile", "/queue/1",
+    "/mailbox-data?mailbox=1", "/trash", "/workspace",
+)  # fmt: skip
 
 
 def report(wrong: dict[str, list[str]]) -> str:
@@ -38,6 +45,29 @@ def test_every_page_is_sound(role: str, sample: Sample, browser: Browser, route_
     looker.sign_in(*((OWNER, sample.password) if role == "owner" else (VIEWER, VIEWER_PASSWORD)))
     wrong = all_of(looker, sample, route_table, role)
     looker.context.close()
+    assert not wrong, report(wrong)
+
+
+def test_every_dialog_is_sound(sample: Sample, browser: Browser) -> None:
+    """What opens over a page: each is swapped in, is modal, passes axe in both themes, and Escape closes it."""
+    looker = Looker(browser, sample.url)
+    looker.sign_in(OWNER, sample.password)
+    page, seen, wrong = looker.page, set[str](), {}
+    for path in WITH_DIALOGS:
+        looker.open(path)
+        for url in page.locator("[hx-target='#dialog'][hx-get]").evaluate_all("all => all.map(one => one.getAttribute('hx-get'))"):
+            if (kind := re.sub(r"\d+", "1", url)) in seen:
+                continue
+            seen.add(kind)
+            looker.said.clear()
+            page.evaluate("url => htmx.ajax('GET', url, {target: '#dialog', swap: 'innerHTML'})", url)
+            page.wait_for_selector("#dialog dialog:modal")
+            wrong[url] = looker.judge()
+            page.keyboard.press("Escape")
+            page.wait_for_selector("#dialog dialog", state="detached")
+    assert len(seen) > 10, seen
+    looker.context.close()
+    wrong = {url: faults for url, faults in wrong.items() if faults}
     assert not wrong, report(wrong)
 
 

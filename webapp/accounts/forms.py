@@ -69,7 +69,7 @@ class WorkspaceForm(FlaskForm):
 
 class MemberForm(FlaskForm):
     email = EmailField("Mail address", validators=[DataRequired("Write the address.")], render_kw={"autocomplete": "off"})
-    name = StringField("Name", validators=[Length(max=120, message="At most 120 characters.")])
+    name = StringField("Name", validators=[Length(max=120, message="At most 120 characters.")], render_kw={"autocomplete": "off"})
     role = SelectField("Role", default="agent", validate_choice=False)
     password = PasswordField(
         "First password",

@@ -194,7 +194,8 @@ def reset() -> Any:
     """Set a new password with a one-time link."""
     key = request.args.get("key", "")
     form = forms.ResetForm()
-    if links.find("reset", key) is None:
+    link = links.find("reset", key)
+    if link is None:
         raise NotFound(
             "This link was used already or is older than an hour.", hint="Ask for a new one on the sign-in page: Forgot your password?"
         )
@@ -206,4 +207,5 @@ def reset() -> Any:
         except Invalid as refused:
             db.session.rollback()
             forms.add_errors(form, refused)
-    return render("accounts/reset.html", status=422 if form.errors else 200, form=form)
+    person = db.session.get(User, link.user_id)
+    return render("accounts/reset.html", status=422 if form.errors else 200, form=form, email=person.email if person else "")
