@@ -13,16 +13,18 @@ from typing import Any
 
 from webapp.core.config import settings
 from webapp.core.db import db, reading
-from webapp.core.dns import Dns, DnsAnswer
+from webapp.core.dns import Dns
 from webapp.core.outside import outside
+from webapp.intake import resolver
+from webapp.intake.resolver import Resolver
 from webapp.mail.authentication import Verdict, authenticate
 from webapp.mailboxes.models import Mailbox
 from webapp.messages import store
 from webapp.messages.models import Message
 
 logger = logging.getLogger("mailroom.intake")
-#: for one question, for all questions of one mail, and for a batch, which must end well within its lease
-QUESTION_S, MAIL_S, BATCH_S = 4.0, 12.0, 30.0
+#: for a batch, which must end well within its lease
+BATCH_S = 30.0
 #: mails whose questions are asked at the same time, and the most bytes of source held for them
 AT_ONCE, HELD_BYTES = 20, 32 * 1024 * 1024
 #: what a row has to bring
@@ -49,7 +51,7 @@ def check(rows: Sequence[Any]) -> tuple[dict[int, Verdict], list[int]]:
     found: dict[int, Verdict] = {}
     with ThreadPoolExecutor(min(AT_ONCE, len(due)), thread_name_prefix="authentication") as pool:
         for part in _parts(due):
-            if time.monotonic() + MAIL_S > until and found:
+            if time.monotonic() + resolver.MAIL_S > until and found:
                 break
             asked = {row.id: pool.submit(_one, row, raw, dns, hostname) for row, raw in _sources(part)}
             found |= {message_id: answer.result() for message_id, answer in asked.items()}
@@ -84,10 +86,5 @@ def _sources(rows: Sequence[Any]) -> list[tuple[Any, bytes]]:
 
 
 def _one(row: Any, raw: bytes, dns: Dns, hostname: str) -> Verdict:
-    until = time.monotonic() + MAIL_S
-
-    def lookup(name: str, type: str) -> DnsAnswer:
-        left = until - time.monotonic()
-        return dns.lookup(name, type, timeout_s=min(QUESTION_S, left)) if left > 0 else DnsAnswer(status="timeout")
-
+    lookup = Resolver(dns).lookup
     return authenticate(raw, ip=row.ip or "", helo=row.helo or "", mail_from=row.envelope_sender, lookup=lookup, hostname=hostname)
