@@ -65,7 +65,7 @@ class Line(fields.String):
 
 
 def _one_line(text: str) -> None:
-    if any(char in text for char in "\r\n\x0b\x0c\x85\u2028\u2029"):
+    if any(char in text for char in "\r\n\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"):
         raise ValidationError("Must be one line.")
 
 
