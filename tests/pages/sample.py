@@ -22,7 +22,7 @@ class Sample:
     """A running demo, furnished with what a fresh one has not: trash, a caught request, an invitation, an entry, a change of many."""
 
     def __init__(self, folder: Path) -> None:
-        self.house = Installation(folder, MAILROOM_TRANSPORT="capture")
+        self.house = Installation(folder, MAILROOM_TRANSPORT="capture", MAILROOM_HOSTNAME="mail.juniper.test")
         self.password = ""
 
     @property
@@ -67,7 +67,7 @@ class Sample:
         return self.house.run("user", "reset", email).stdout.strip().rpartition("key=")[2]
 
     def _furnish(self) -> None:
-        token = self.house.run("token", "create", "--kind", "ops", "--name", "Set-up of the tests").stdout.strip()
+        token = self.house.run("token", "create", "--kind", "ops", "--name", "Nightly import").stdout.strip()
         api = self.house.client(token)
         orders = self.one(f"SELECT id FROM mailboxes WHERE email = 'orders@{cast.DOMAIN}'")
         domain = self.one(f"SELECT id FROM domains WHERE name = '{cast.DOMAIN}'")
