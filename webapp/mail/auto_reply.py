@@ -17,7 +17,8 @@ _SUBJECT = re.compile(
     re.I,
 )
 _MARKS = (
-    "x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply-from", "x-mail-autoreply", "x-vacation", "x-ms-exchange-inbox-rules-loop",
+    "x-autoreply", "x-autorespond", "x-autoresponder", "x-auto-reply-from", "x-mail-autoreply", "x-vacation",
+    "x-ms-exchange-inbox-rules-loop",
 )  # fmt: skip
 _BULK = ("bulk", "junk", "list", "auto_reply", "auto-reply")
 _NOBODY = re.compile(

@@ -208,7 +208,8 @@ def _by_words(mail: ParsedMail, pieces: Pieces) -> list[Recipient]:
     )
     found = recipients_in(notice, mail.header("x-failed-recipients"), avoid)
     action: Action = "delayed" if waiting else "failed"
-    return [_recipient(one.address, action, "", one.text, more=notice if len(found) == 1 else "") for one in found]
+    status = next((code for block in pieces.statuses if (code := status_field(block.get("status")))), "")
+    return [_recipient(one.address, action, status, one.text, more=notice if len(found) == 1 else "") for one in found]
 
 
 def _by_original(mail: ParsedMail, pieces: Pieces) -> list[Recipient]:
@@ -236,4 +237,6 @@ def _recipient(address: str, action: Action, status: str, words: str, host: str 
     diagnostic = " ".join((words or more).split())[:1000]
     failed = action == "failed"
     permanent, hard = failed and is_permanent(status, reply), failed and is_hard(kind, status, reply)
+    if "found, try again" in words.lower():  # Postfix writes so of a name server that did not answer
+        hard = False
     return Recipient(address, original, action, status, reply, diagnostic, host, kind, permanent, hard)

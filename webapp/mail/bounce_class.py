@@ -77,10 +77,9 @@ def is_hard(kind: BounceClass, status: str = "", reply: str = "") -> bool:
 def status_in(text: str) -> str:
     """The enhanced code that says most in a text: one with a detail rather than `5.0.0`, or than `4.4.7`, which only says that the time was
     up; empty when there is none."""
-    found = [hit[1] for hit in STATUS.finditer(text[:_LONGEST])]
-    failed = [code for code in found if code[0] != "2"]
+    failed = [hit[1] for hit in STATUS.finditer(text[:_LONGEST]) if hit[1][0] != "2"]
     exact = [code for code in failed if not code.endswith((".0", ".4.7"))]
-    return (exact or failed or found or [""])[0]
+    return (exact or failed or [""])[0]
 
 
 def reply_in(text: str) -> str:

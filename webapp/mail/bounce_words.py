@@ -9,6 +9,8 @@ BounceClass = Literal[
 
 #: The first pattern that is found decides; where two could be found, the one that tells more stands first.
 WORDS: list[tuple[BounceClass, tuple[str, ...]]] = [
+    ("server-fault", (r"procmail:", r"command died", r"malformed address")),
+    ("timeout", (r"(?:recipient|remote|destination) (?:mail )?server (?:is )?(?:unavailable|busy|not responding)",)),
     (
         "content",
         (
@@ -329,7 +331,8 @@ WORDS: list[tuple[BounceClass, tuple[str, ...]]] = [
             r"restricted",
             r"administrative",
             r"(?:message|mail|e-?mail|transaction) (?:was )?(?:rejected|refused|filtered)",
-            r"security",
+            r"security (?:reason|violation|settings)",
+            r"misconfigured or out of date",
             r"\bmust\b",
         ),
     ),
