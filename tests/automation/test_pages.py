@@ -291,3 +291,14 @@ def test_the_editor_fills_in_the_address_of_the_request_catcher(alice: Any) -> N
     assert page.status_code == 200 and f'value="{address}"' in page.text
     assert "Use the request catcher" not in page.text
     assert alice.page.post("/routes/new", {**form, "do": "catch-action-7"}).status_code == 200
+
+
+def test_rules_and_actions_have_a_page_with_their_routes_activity_and_the_same_over_the_api(alice: Any, carol: Any, eve: Any) -> None:
+    mailbox = make_mailbox(alice, "orders@acme.test")
+    rule, action = make_rule(alice, name="From abroad"), make_action(alice, name="Call the shop")
+    route = make_route(alice, mailbox, name="Orders", rules=[rule], actions=[action])
+    for path, name in ((f"/rules/{rule.id}", "From abroad"), (f"/actions/{action.id}", "Call the shop")):
+        page = alice.page.get(path).get_data(as_text=True)
+        assert name in page and f'href="/routes/{route.id}"' in page and "Activity" in page and f"/api/v1{path}" in page, path
+        assert carol.page.get(path).status_code == 200 and eve.page.get(path).status_code == 404
+        assert f'href="{path}"' in alice.page.get(f"/search?q={name.split()[0].lower()}", htmx=True).get_data(as_text=True)

@@ -11,6 +11,8 @@ PAGES: dict[str, tuple[str, str | None]] = {
     "mailbox": ("mailboxes.show_page", "mailbox_id"),
     "message": ("messages.show_page", "message_id"),
     "route": ("automation.show_route", "route_id"),
+    "rule": ("automation.show_rule", "rule_id"),
+    "action": ("automation.show_action", "action_id"),
     "run": ("runs.show_page", "run_id"),
     "delivery": ("sending.show", "delivery_id"),
     "member": ("accounts.members", None),
@@ -18,7 +20,7 @@ PAGES: dict[str, tuple[str, str | None]] = {
     "catcher": ("catcher.list_page", None),
 }
 #: verbs after which the thing is not there any more
-GONE = (".delete", ".purge")
+GONE = (".delete", ".purge", ".give_up")
 
 
 def target_url(entry: AuditEntry) -> str | None:

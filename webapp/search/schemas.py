@@ -8,7 +8,7 @@ from webapp.search.language import KINDS, LONGEST
 
 class SearchQuery(Shape):
     q = Line(
-        LONGEST, required=True, metadata={"description": "Words and prefixes, such as from: subject: has: is: before: mailbox: token: in:"}
+        LONGEST, load_default="", metadata={"description": "Words and prefixes, such as from: subject: has: is: before: token: in:"}
     )  # fmt: skip
     limit = fields.Integer(load_default=5, validate=validate.Range(1, 25), metadata={"description": "Hits of each kind, 1 to 25"})
 

@@ -4,7 +4,7 @@ from flask import Flask, url_for
 
 from webapp.automation.pages.data import bp as data
 from webapp.automation.pages.links import bp as links
-from webapp.automation.pages.routes import bp as routes
+from webapp.automation.pages.parts import bp as routes
 from webapp.automation.pages.runs import bp as runs
 from webapp.automation.pages.trials import bp as trials
 from webapp.core import menu

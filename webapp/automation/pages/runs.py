@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, request, url_for
 
+from webapp.audit import service as audit
 from webapp.automation import actions, run_views, runs, schemas_runs
 from webapp.automation.mail_fields import FIELDS
 from webapp.automation.models_runs import RUN_STATUSES, Run, StepAttempt
@@ -92,6 +93,7 @@ def _show(run_id: int, status: int = 200, problem: str = "") -> Response:
         "automation/run.html", "automation/_run.html", status=status, run=run, detail=detail, now=utcnow(), why=why(run, utcnow()),
         state=state_of(run), rules=rules, fields={name: item.label for name, item in FIELDS.items()}, problem=problem,
         steps=[_step(step) for step in detail["actions"]], may_test=actor.may("testmail:run"), may_read=actor.may("archives:read"),
+        story=audit.story_of(actor, "run", run.id),
         answer=orjson.loads(envelope.json_bytes({"success": True, "data": _dump({**detail, "actions": _short(detail["actions"])})})),
     )  # fmt: skip
 
