@@ -121,6 +121,8 @@ class Sample:
             "token_id": [self.one("SELECT id FROM api_tokens WHERE name = 'Shop backend' AND revoked_at IS NULL")],
             "entry_id": entries, "member_id": [self.one("SELECT id FROM memberships WHERE role = 'agent' LIMIT 1")],
             "invitation_id": [self.one("SELECT id FROM invitations LIMIT 1")], "kind": ["mailbox", "message"],
+            "action_id": [self.one("SELECT id FROM actions ORDER BY id LIMIT 1")],
+            "rule_id": [self.one("SELECT id FROM rules ORDER BY id LIMIT 1")],
             "change_id": [self.one("SELECT id FROM pick_changes LIMIT 1")],
         }  # fmt: skip
 
