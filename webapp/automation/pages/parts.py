@@ -40,7 +40,8 @@ def show_action(action_id: int) -> Response:
     action = saved_actions.get_action(actor, action_id)
     kind = actions.find(action.type)
     values: list[tuple[str, Any]] = [("Kind", kind.label if kind else action.type)]
-    values += [(name.replace("_", " ").capitalize(), _text(value)) for name, value in saved_actions.shown(action).items()]
+    labels = {item.name: item.label for item in kind.parameters} if kind else {}
+    values += [(labels.get(name, name), _text(value)) for name, value in saved_actions.shown(action).items()]
     values += [("Attempts", f"at most {action.max_attempts}"), ("Behind it", "goes on" if action.pass_to_next else "ends")]
     return _page(actor, "action", action, values, usage.routes_of_action(action_id), _dump_action(action))
 
