@@ -30,6 +30,9 @@ from webapp.mail.unpack import ReportRefused
 FOLDERS = ("bounces", "autoreplies", "reports")
 _MADE_UP = re.compile(r"[45]\.0\.9\d\d\Z")
 ONE_OPINION = "the expected word is the opinion of one other reader, and a guide"
+_OF_REPORTS = (
+    "org", "report_id", "domain", "policy", "messages", "begin", "end", "sessions_ok", "sessions_failed", "records", "policies",
+)  # fmt: skip
 _NOT_JUDGED = ("delay", "temporary-failure", "bounce")
 
 
@@ -166,7 +169,7 @@ def _compare_report(verdict: Verdict, mail: ParsedMail, wanted: dict[str, Any]) 
         return
     if not wanted.get("valid", True):
         verdict.misses.append("read, though it is broken")
-    for name in ("org", "report_id", "domain", "policy", "messages", "begin", "end", "sessions_ok", "sessions_failed", "records", "policies"):
+    for name in _OF_REPORTS:
         if name in wanted:
             value = getattr(report, name)
             value = len(value) if isinstance(value, list) else value

@@ -159,14 +159,17 @@ def _kind_of(recipients: list[Recipient], mail: ParsedMail, pieces: Pieces, told
 
 
 def _may_be_report(mail: ParsedMail, pieces: Pieces) -> bool:
-    """Two of three: the sender is a mail system or nobody, the subject is one of a report, the words are."""
+    """Two of three: the sender is a mail system or nobody, the subject is one of a report, the words are. A person's answer never is."""
     if mail.header("x-failed-recipients"):
         return True
     nobody = (
         mail.header("return-path").strip() == "<>" or "report-type=delivery-status" in mail.header("content-type").replace('"', "").lower()
     )
+    machine = nobody or bool(_DAEMON.search(mail.sender_text))
+    if not machine and (mail.in_reply_to or re.match(r"\W*(?:re|aw|fwd?|wg|sv|tr)\W*:", mail.subject, re.I)):
+        return False
     signs = [
-        nobody or bool(_DAEMON.search(mail.sender_text)),
+        machine,
         bool(_SUBJECT.search(mail.subject)),
         bool(_WORDS.search(pieces.notice[:8000])),
     ]
