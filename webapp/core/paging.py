@@ -7,14 +7,16 @@ import base64
 import binascii
 import math
 from dataclasses import dataclass, field
+from itertools import product
 from typing import Any, Generic, TypeVar
 
 import orjson
-from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Dialect, Engine, Select, and_, bindparam, func, or_, select
 from sqlalchemy.engine import Connection
 
 from webapp.core.db import db
 from webapp.core.errors import Invalid, invalid
+from webapp.core.swift import Swift
 
 Item = TypeVar("Item")
 CAP = 1000
@@ -144,34 +146,52 @@ def keyset(
 class Walk:
     """A keyset list that is asked for so often that its statements are made once; what differs are bind parameters.
 
-    ids     a SELECT of the unique column of order alone, which an index serves: the page is chosen by it, then its rows are read
-            (PostgreSQL would else rather walk a whole table in which it hopes to meet the rows soon)
+    ids     a SELECT of the unique column of order alone, which an index serves. PostgreSQL chooses the page by it and then reads its
+            rows (it would else rather walk a whole table in which it hopes to meet them soon); SQLite takes the index anyway, and
+            reads the rows as it walks
     rows    a SELECT of columns of tables (not of attributes of models, which cost twice as much to read)
     key     the column of order as it stands in both
     """
 
     def __init__(self, ids: Select[Any], rows: Select[Any], key: Any) -> None:
         self.key = key
-        self.statements: dict[tuple[bool, bool], Select[Any]] = {}
-        bound = bindparam("walk_from", type_=key.type)
-        for newest in (True, False):
+        self.statements: dict[tuple[bool, bool, bool], Select[Any]] = {}
+        bound: Any = bindparam("walk_from", type_=key.type)
+        most: Any = bindparam("walk_most")
+        for newest, after in product((True, False), repeat=2):
             order = key.desc() if newest else key.asc()
-            for after in (False, True):
-                chosen = ids.where(key < bound if newest else key > bound) if after else ids
-                page = chosen.order_by(order).limit(bindparam("walk_most")).subquery()
-                self.statements[newest, after] = rows.join(page, page.c[key.key] == key).order_by(order)
+            chosen = ids.where(key < bound if newest else key > bound) if after else ids
+            page = chosen.order_by(order).limit(most).subquery()
+            straight = rows if chosen.whereclause is None else rows.where(chosen.whereclause)
+            self.statements[newest, after, False] = rows.join(page, page.c[key.key] == key).order_by(order)
+            self.statements[newest, after, True] = straight.order_by(order).limit(most)
+        self.swift = {chosen: Swift(statement) for chosen, statement in self.statements.items()}
 
     def page(self, connection: Connection, asked: PageRequest, values: dict[str, Any], total: int | None) -> Page[Any]:
         """The first page, or the one behind a cursor. raises Invalid for a cursor that is not ours"""
+        chosen, given = self._asked(asked, values, connection.dialect)
+        rows = list(connection.execute(self.statements[chosen], given).fetchall())
+        more = len(rows) > asked.per_page
+        rows = rows[: asked.per_page]
+        cursor = _write_cursor([getattr(rows[-1], self.key.key)], chosen[0]) if more else None
+        return Page(rows, asked.per_page, asked.page if not chosen[1] else None, total, False, more, cursor, keyset=True)
+
+    def swift_page(self, engine: Engine, asked: PageRequest, values: dict[str, Any]) -> Page[Any]:
+        """The same on a connection of its own, with rows as `core.swift` answers them, and no total."""
+        chosen, given = self._asked(asked, values, engine.dialect)
+        rows = self.swift[chosen].rows(engine, given)
+        more = len(rows) > asked.per_page
+        del rows[asked.per_page :]
+        cursor = _write_cursor([rows[-1][rows.names.index(self.key.key)]], chosen[0]) if more else None
+        return Page(rows, asked.per_page, asked.page if not chosen[1] else None, None, False, more, cursor, keyset=True)
+
+    def _asked(self, asked: PageRequest, values: dict[str, Any], dialect: Dialect) -> tuple[tuple[bool, bool, bool], dict[str, Any]]:
+        """Which statement, and its values."""
         position, newest = _read_cursor(asked.cursor, 1, asked.descending is not False)
         given = {**values, "walk_most": asked.per_page + 1}
         if position is not None:
             given["walk_from"] = position[0]
-        rows = list(connection.execute(self.statements[newest, position is not None], given).fetchall())
-        more = len(rows) > asked.per_page
-        rows = rows[: asked.per_page]
-        cursor = _write_cursor([getattr(rows[-1], self.key.key)], newest) if more else None
-        return Page(rows, asked.per_page, asked.page if position is None else None, total, False, more, cursor, keyset=True)
+        return (newest, position is not None, dialect.name == "sqlite"), given
 
 
 def _after(keys: list[Any], position: list[Any], backwards: bool) -> ColumnElement[bool]:

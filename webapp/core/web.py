@@ -5,7 +5,6 @@ An answer below 400 commits the session; everything else rolls back. Rings and e
 
 import logging
 import re
-import secrets
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +16,7 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter
 
 from webapp.core import db as database
-from webapp.core import envelope, htmx, limits
+from webapp.core import envelope, htmx, limits, request_ids
 from webapp.core.client import is_secure
 from webapp.core.db import db
 from webapp.core.errors import BadRequest, Conflict, HouseError, MethodNotAllowed, NotFound, TooLarge, Unavailable, UnsupportedMedia
@@ -104,7 +103,7 @@ def is_api() -> bool:
 
 def _begin() -> None:
     asked = request.headers.get("X-Request-Id", "")
-    g.request_id = asked if PRINTABLE.fullmatch(asked) else f"req_{secrets.token_hex(12)}"
+    g.request_id = asked if PRINTABLE.fullmatch(asked) else request_ids.new()
     if request.method in SAFE_METHODS:
         database.begin_reading()
     else:

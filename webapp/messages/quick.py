@@ -6,11 +6,11 @@ Whatever else is asked for goes the general way (`listing`), and so does every r
 from functools import cache
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import Select, bindparam, select
 
 from webapp.core.actor import Actor
 from webapp.core.counters import Counter
-from webapp.core.db import db, reading
+from webapp.core.db import db
 from webapp.core.paging import Page, PageRequest, Walk
 from webapp.mailboxes.models import Mailbox
 from webapp.messages import listing, totals
@@ -18,19 +18,23 @@ from webapp.messages.models import INBOX, Message
 from webapp.messages.totals import Overview
 
 _mail, _boxes, _counters = Message.__table__, Mailbox.__table__, Counter.__table__
-_number = select(_counters.c.number).where(_counters.c.workspace_id == bindparam("workspace_id"), _counters.c.name == bindparam("name"))
-_box = select(_boxes.c.domain_id, _number.scalar_subquery()).where(
-    _boxes.c.id == bindparam("mailbox_id"), _boxes.c.workspace_id == bindparam("workspace_id"), _boxes.c.deleted_at.is_(None)
-)
 _columns = [_boxes.c.email.label("mailbox") if column.key == "mailbox" else _mail.c[column.key] for column in listing.ROW]
 _rows = select(*_columns).select_from(_mail.outerjoin(_boxes, _boxes.c.id == _mail.c.mailbox_id))
+#: beside each row of one mailbox: its domain, and how much mail it holds
+_number = select(_counters.c.number).where(_counters.c.workspace_id == bindparam("workspace_id"), _counters.c.name == bindparam("name"))
+_own = (
+    select(*_columns, _boxes.c.domain_id, _number.scalar_subquery().label("total"))
+    .select_from(_mail.join(_boxes, _boxes.c.id == _mail.c.mailbox_id))
+    .where(_boxes.c.workspace_id == bindparam("workspace_id"), _boxes.c.deleted_at.is_(None))
+)
+DOMAIN, TOTAL = -2, -1
 
 
 @cache
-def _walk(*narrow: str) -> Walk:
+def _walk(*narrow: str, rows: Select[Any] = _rows) -> Walk:
     """The list that is narrowed in these ways (keys of NARROW)."""
     ids = select(_mail.c.id).where(listing.LIVING, *[NARROW[way] for way in narrow])
-    return Walk(ids, _rows, _mail.c.id)
+    return Walk(ids, rows, _mail.c.id)
 
 
 #: ways to narrow a list that an index serves -> condition; what it is compared with is given when the list is asked for
@@ -43,20 +47,20 @@ NARROW: dict[str, Any] = {
 
 
 def page_of(actor: Actor, mailbox_id: int, asked: PageRequest) -> Page[Any] | None:
-    """One page of the mail of a mailbox, rows as `listing.page_of` answers them; None for what is not so simple.
+    """One page of the mail of a mailbox, rows as `core.swift` answers them; None for what is not so simple, also for an empty page.
 
-    Two statements in one transaction of their own: may the actor see the mailbox and how much does it hold, then the page.
+    One statement says whether the mailbox is one of the workspace and lives, of which domain it is, how much it holds, and the rows.
     """
     actor.require("archives:read")
     pending = db.session.registry.has() and totals.pending.of(db.session)
     if pending or not _is_simple(asked):
         return None
     values = {"mailbox_id": mailbox_id, "workspace_id": actor.workspace_id, "name": totals.name(mailbox_id)}
-    with reading(), db.engine.connect() as connection:
-        box = connection.execute(_box, values).first()
-        if box is None or not actor.sees_mailbox(mailbox_id, box[0]):
-            return None
-        return _walk("mailbox_id").page(connection, asked, {"mailbox_id": mailbox_id}, box[1] or 0)
+    page = _walk("mailbox_id", rows=_own).swift_page(db.engine, asked, values)
+    if not page.items or not actor.sees_mailbox(mailbox_id, page.items[0][DOMAIN]):
+        return None
+    page.total = page.items[0][TOTAL] or 0
+    return page
 
 
 def box_page(actor: Actor, filters: dict[str, Any], asked: PageRequest, overview: Overview) -> Page[Any] | None:

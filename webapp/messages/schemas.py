@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import ValidationError, fields, post_load, validate
 
-from webapp.core.shapes import Choice, Count, DayStart, Id, Line, Shape, Time
+from webapp.core.shapes import Choice, Count, DayStart, Id, Line, Made, Shape, Time
 from webapp.mail.address import parse_address_list
 from webapp.messages.models import DIRECTIONS, STATES
 
@@ -96,8 +96,8 @@ class ArchiveSchema(Shape):
     state = Choice(*STATES, required=True)
     sender = fields.String(required=True)
     sender_name = fields.String(required=True)
-    receivers = fields.Function(lambda row: addresses(row.receivers_text), metadata={"type": "array", "items": {"type": "string"}})
-    cc = fields.Function(lambda row: addresses(row.cc_text), metadata={"type": "array", "items": {"type": "string"}})
+    receivers = Made(lambda text: addresses(text), fields.String(), attribute="receivers_text")
+    cc = Made(lambda text: addresses(text), fields.String(), attribute="cc_text")
     subject = fields.String(required=True)
     preview = fields.String(required=True)
     date = Time(required=True, allow_none=True)
