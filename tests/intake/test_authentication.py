@@ -72,6 +72,7 @@ def test_what_nothing_proves_is_quarantined_and_runs_no_route(alice: Any, box: A
     assert (found.quarantined, found.folder, found.state) == (True, None, "processed")
     assert [run.status for run in runs_of(message)] == ["quarantined"]
     assert [row["id"] for row in alice.api.get(f"/mailboxes/{box.id}/archives?quarantined=true").json["data"]] == [message.id]
+    assert "1 route held back." in alice.api.get(f"/mailboxes/{box.id}/archives/{message.id}").json["data"]["why"]
 
 
 def test_a_mailbox_may_take_unproven_mail_too(alice: Any, box: Any, dns: FakeDns, work_off: Any) -> None:

@@ -44,6 +44,7 @@ def clause(actor: Actor, message: Message) -> str | None:
         return "its routes are about to be evaluated" if waits is not None else None
     done = sum(run.status == "success" for run in found)
     failed = sum(run.status == "failed" for run in found)
-    busy = len(found) - done - failed
-    words = [(done, "ran"), (failed, "failed"), (busy, "still at work")]
+    held = sum(run.status == "quarantined" for run in found)
+    busy = len(found) - done - failed - held
+    words = [(done, "ran"), (failed, "failed"), (held, "held back"), (busy, "still at work")]
     return ", ".join(f"{number} route{'' if number == 1 else 's'} {verb}" for number, verb in words if number)
