@@ -8,6 +8,7 @@ import pytest
 from webapp import create_app
 from webapp.core import limits, queue
 from webapp.core.db import db
+from webapp.core.errors import TooMany
 from webapp.settings import load_settings
 
 
@@ -90,6 +91,27 @@ def test_c50_two_processes_share_one_count(limited: Any, app: Any, alice: Any) -
         db.engine.dispose()
     assert statuses == [200, 200, 429]
     assert alice.api.get("/me").status_code == 429
+
+
+def test_of_a_large_limit_processes_take_shares_and_never_more_than_the_limit_passes(
+    limited: Any, app: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SHARES", 10)
+    app.config["RATE_LIMITS"] = limits.parse("general=100/minute")
+    of_process: list[dict[str, limits.Block]] = [{}, {}]
+    left: list[list[int]] = [[], []]
+    with app.test_request_context():
+        for number in range(140):
+            process = int(number % 3 == 0)
+            monkeypatch.setattr(limits, "_blocks", of_process[process])
+            try:
+                reading = limits.hit("general", "leased")
+            except TooMany:
+                continue
+            assert reading is not None
+            left[process].append(reading.remaining)
+    assert sorted(left[0] + left[1]) == list(range(100)), "each request of the window was handed out once"
+    assert all(here == sorted(here, reverse=True) for here in left), "what each process says is left only falls"
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Real-Ip", "Forwarded", "X-Client-Ip"])
