@@ -162,6 +162,6 @@ def test_no_bytes_make_it_raise(raw: bytes, mail_from: str, helo: str, ip: str) 
     b"From: a@acme.test\r\n\r\n" + b" \t" * 2_000_000,
 ])  # fmt: skip
 def test_mail_made_to_cost_costs_little(raw: bytes) -> None:
-    begun = time.monotonic()
+    begun = time.process_time()
     judged(raw)
-    assert time.monotonic() - begun < 3
+    assert time.process_time() - begun < 3
