@@ -1,7 +1,6 @@
 """Each test of the log has a blob store of its own: checkpoints of another test would speak of other chains."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -9,7 +8,8 @@ from webapp.core.blobs import FolderBlobs
 
 
 @pytest.fixture(autouse=True)
-def blob_store(app: Any, tmp_path: Path) -> FolderBlobs:
+def blob_store(request: pytest.FixtureRequest, tmp_path: Path) -> FolderBlobs:
     store = FolderBlobs(tmp_path / "blobs")
-    app.extensions["blobs"] = store
+    if "app" in request.fixturenames:
+        request.getfixturevalue("app").extensions["blobs"] = store
     return store

@@ -5,7 +5,8 @@
     few(query)                         the ids when there are few, None when there are many
 
 Beside the log stands an index by words: FTS5 without content on SQLite (`audit_fts`), a `tsvector` with GIN on PostgreSQL (`audit_words`).
-Words are letters and digits, small, Latin letters without accents, cut here for both databases alike. A word is found by its beginning.
+Words are letters and digits, small, Latin letters without accents, cut here for both databases alike. The last word that is asked for is
+found by its beginning.
 """
 
 import re
@@ -83,16 +84,17 @@ def query(workspace_id: int, anywhere: str | None, actor: str | None) -> str | N
     if (anywhere and not wanted) or (actor and not of_actor):
         return None
     if is_sqlite():
-        parts = [f'{{actor target}} : "{word}"{_open(word, " *")}' for word in wanted]
-        parts += [f'actor : "{word}"{_open(word, " *")}' for word in of_actor]
+        parts = [f'{{actor target}} : "{word}"{mark}' for word, mark in _marked(wanted, " *")]
+        parts += [f'actor : "{word}"{mark}' for word, mark in _marked(of_actor, " *")]
         return " AND ".join([f'(scope : "w{workspace_id}")', *[f"({part})" for part in parts]])
-    parts = [f"'{word}'{_open(word, ':*')}" for word in wanted] + [f"'@{word}'{_open(word, ':*')}" for word in of_actor]
+    parts = [f"'{word}'{mark}" for word, mark in _marked(wanted, ":*")] + [f"'@{word}'{mark}" for word, mark in _marked(of_actor, ":*")]
     return " & ".join([f"'@w{workspace_id}'", *parts])
 
 
-def _open(word: str, mark: str) -> str:
-    """A single Latin letter is not the beginning of half of all words."""
-    return "" if len(word) == 1 and word.isascii() else mark
+def _marked(words: list[str], mark: str) -> list[tuple[str, str]]:
+    """The last word may still be written, so its beginning counts; a single Latin letter is the beginning of too much."""
+    last = len(words) - 1
+    return [(word, mark if place == last and (len(word) > 1 or not word.isascii()) else "") for place, word in enumerate(words)]
 
 
 def few(tsquery: str) -> list[int] | None:

@@ -65,8 +65,8 @@ def read(text: str | None) -> object:
 
 
 class AuditQuery(Shape):
-    q = Line(120, metadata={"description": "Words of any name by their beginning, or a whole address or request id"})
-    actor = Line(120, metadata={"description": "Words of the actor's or its token's name, by their beginning"})
+    q = Line(120, metadata={"description": "Words of any name, the last one by its beginning, or a whole address or request id"})
+    actor = Line(120, metadata={"description": "Words of the actor's or its token's name, the last one by its beginning"})
     actor_type = Choice("user", "token", "mailbox", "system")
     actor_id = QueryId()
     token_id = QueryId(metadata={"description": "Everything done with this token, also after it was revoked"})
