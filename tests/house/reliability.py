@@ -38,7 +38,7 @@ CASES = {
 }  # fmt: skip
 LATER = "comes with what it concerns"
 LEFT = {
-    8: "nothing unpacks archives yet; " + LATER, 9: "no thumbnails are made yet; " + LATER, 21: "no scheduled tasks yet",
+    9: "no thumbnails are made yet; " + LATER, 21: "no scheduled tasks yet",
     31: "no campaigns yet", 32: "no campaigns yet", 33: "no campaigns yet", 34: "no restore command yet", 37: "no delivery by MX yet",
     57: "no public archive yet", 67: "no user templates yet", 70: "no unsubscribe pages yet", 74: "no assistant channel yet",
     75: "no contacts yet",

@@ -58,7 +58,7 @@ ONE_WORD = {
 EXPLAINED: dict[str, str] = {
     "flufl-qmail-08.eml": "It is the answer of a shop to a mail (“we are working on it”), so it is read as an automatic reply.",
     "flufl-yale-01.eml": "It names a local name without a domain; the source fills in two domains that it knows.",
-    "own-dsn-many-de.eml": "It reports 500 recipients, and all are read; the expected result lists the first.",
+    "own-dsn-many-de.eml": "It reports 200 recipients, and all are read; the expected result lists the first.",
     "sisimai-lhost-amazonses-01.eml": "Both stand in it: “unknown address error” of the sending service, and “access denied” of the other.",
     "sisimai-lhost-apachejames-01.eml": "The expected address has a zero less than the one in the mail.",
     "sisimai-lhost-domino-03.eml": "Text and fields of the mail name different domains; the fields are believed.",
