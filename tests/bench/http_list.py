@@ -1,8 +1,8 @@
 """API list of 25 with a token against the bare endpoint, and the deep page against the first (goals: 60 %, under 1.3x).
 
 Both under gunicorn with threads, as many workers and threads, interleaved, the bare one with gunicorn's own class, ours with
-`processes.web.Worker`; token check, rate limit, workspace check and request id are on. Processor time per request is what a busy machine changes least.
-Needs wrk. Run: python -m tests.bench http_list
+`processes.web.Worker`; token check, rate limit, workspace check and request id are on. Processor time per request is
+what a busy machine changes least. Needs wrk. Run: python -m tests.bench http_list
 """
 
 import os
