@@ -4,7 +4,6 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Frame
 from selectolax.lexbor import LexborHTMLParser
@@ -96,8 +95,8 @@ def on_its_page(watch: Watch, message_id: int, view: str = "") -> list[str]:
     frame = watch.page.locator("iframe.mail-frame")
     if frame.count():
         frame.scroll_into_view_if_needed()
-        until(lambda: any(one.url.startswith(f"{watch.origin}/mail/{message_id}/html") for one in watch.page.frames[1:]))
-        watch.page.frames[1].wait_for_load_state("load")
+        if not _frame_came(watch, f"{watch.origin}/mail/{message_id}/html"):
+            return [f"/mail/{message_id}{view}: its frame did not come", *watch.noticed()]
     wrong = [what for one in watch.page.frames[1:] for what in inside(one)]
     live: dict[str, int] = watch.page.evaluate(COUNT, COUNTED)
     wrong += [f"{tag}: {live[tag]} on the page, {served[tag]} were served" for tag in COUNTED if live[tag] != served[tag]]
@@ -121,12 +120,16 @@ def settle(watch: Watch) -> None:
             state, quiet = now, time.monotonic()
 
 
-def until(condition: Any, timeout_s: float = 15) -> None:
+def _frame_came(watch: Watch, url: str, timeout_s: float = 30) -> bool:
+    """Wait for the frame of the page, loaded; playwright hears of it only while it is asked something."""
     ends = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > ends:
-            raise AssertionError("the frame did not come")
-        time.sleep(0.02)
+    while time.monotonic() < ends:
+        frames = watch.page.frames[1:]
+        if frames and frames[0].url.startswith(url):
+            frames[0].wait_for_load_state("load")
+            return True
+        watch.page.wait_for_timeout(20)
+    return False
 
 
 def in_raw_frames(watch: Watch, ids: Sequence[int], size: int = 20) -> list[str]:
