@@ -12,7 +12,7 @@ from webapp import create_app
 from webapp.settings import load_settings
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     found = Sample(tmp_path_factory.mktemp("sample"))
     found.start()
@@ -20,13 +20,13 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     found.stop()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with opened() as found:
         yield found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def route_table(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The application for its route table alone: opens no connection."""
     home = tmp_path_factory.mktemp("map")
