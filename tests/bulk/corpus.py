@@ -67,7 +67,7 @@ def run(folder: Path, home: Path, *, only: tuple[str, ...] = (), small: bool = F
     if not only or "made" in only:
         (home / "made").mkdir(parents=True)
         samples += made(folder, home / "made", small=small)
-    house = House(home, **settings)
+    house = House(home, light=not thorough, **settings)
     try:
         house.start()
         return _through(house, samples, expectations(folder), thorough)

@@ -72,14 +72,14 @@ class Hook:
 class House:
     """An installation that is ready for mail to inbox@example.com, and the two who look at it: a person and a program."""
 
-    def __init__(self, folder: Path, *, routed: bool = True, **settings: str) -> None:
+    def __init__(self, folder: Path, *, routed: bool = True, light: bool = False, **settings: str) -> None:
         safe = {
             "MAILROOM_ADMIN_EMAIL": OWNER, "MAILROOM_ADMIN_PASSWORD": PASSWORD, "MAILROOM_TRANSPORT": "capture",
             "MAILROOM_DNS": "127.0.0.1:9", "MAILROOM_TRUSTED_NETWORKS": "192.0.2.1",
         }  # fmt: skip
         self.installation = Installation(folder, **{**safe, **settings})
         self.hook = Hook()
-        self.routed, self.mailbox_id = routed, 0
+        self.routed, self.light, self.mailbox_id = routed, light, 0
         self.token = ""
         self.cookies = httpx.Cookies()
 
@@ -116,7 +116,7 @@ class House:
         return [text[found.start() : found.start() + 3000] for found in TRACEBACK.finditer(text)]
 
     def _make_route(self, api: httpx.Client) -> None:
-        """Rules that look at every field and do not match, a last one that always does; then four actions."""
+        """Rules that look at every field and do not match, a last one that always does; then four actions (light: three)."""
         fields = ("sender", "receivers", "cc", "subject", "body", "header", "attachment_name", "attachment_type", "raw")
         rules = []
         for number, field in enumerate(fields):
@@ -126,12 +126,13 @@ class House:
             rules.append(_data(api.post("/rules/", json=new)))
         rules.append(_data(api.post("/rules/", json={"name": "every mail", "type": "excludes", "field": "subject", "value": NEVER})))
         actions = []
-        for kind, parameters in (
+        deeds: list[tuple[str, dict[str, Any]]] = [
             ("change_mail", {"subject_prefix": "[bulk]", "headers": {"X-Bulk": "$SUBJECT"}}),
             ("webhook", {"url": self.hook.url}),
-            ("forward", {"to": ["archive@elsewhere.example"]}),
+            ("forward", {"to": ["archive@elsewhere.example"], "subject_prefix": "[forwarded]"}),
             ("send_mail", ANSWER),
-        ):
+        ]
+        for kind, parameters in deeds[1 if self.light else 0 :]:
             new = {"name": f"do {kind}", "type": kind, "parameters": parameters, "max_attempts": 2}
             actions.append({"action_id": _data(api.post("/actions/", json=new))["id"]})
         parts = {"mailbox_id": self.mailbox_id, "match_type": "any", "rule_ids": [rule["id"] for rule in rules], "actions": actions}
