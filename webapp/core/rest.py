@@ -134,6 +134,11 @@ class Blueprint(flask_smorest.Blueprint):
 
         return decorate
 
+    def also(self, status_code: int, schema: Any, description: str) -> Callable[[Any], Any]:
+        """Document the same envelope under a second status (207 of bulk operations)."""
+        instance = schema() if isinstance(schema, type) else schema
+        return super().alt_response(status_code, schema=_one_schema(instance, ()), description=description)
+
     def paged(self, schema: Any, query: type[Schema] | None = None, *, cursor: bool = False) -> Callable[[Any], Any]:
         """A list: the view takes (asked: PageRequest, filters: dict) before its path parameters and answers a `Page`."""
         instance = schema() if isinstance(schema, type) else schema

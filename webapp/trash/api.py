@@ -39,7 +39,7 @@ class RestoreMany(MethodView):
     @blp.needs("trash:write")
     @blp.arguments(ItemsSchema)
     @blp.response(200, OutcomeSchema)
-    @blp.alt_response(207, schema=OutcomeSchema, description="Some came back, some did not")
+    @blp.also(207, OutcomeSchema, "Some came back, some did not")
     def post(self, asked: dict[str, Any]) -> Any:
         """Bring several things back, each by itself: 200 when all came back, 207 when some or none did."""
         outcome = service.restore_many(current_actor(), [(item["kind"], item["id"]) for item in asked["items"]])
