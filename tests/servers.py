@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from sqlalchemy import text
+from sqlalchemy import Engine, event, text
 
 from webapp.core.db import db
 from webapp.processes.redis_server import bundled_binary
@@ -100,6 +101,15 @@ def wait_until(condition: Any, what: str, timeout_s: float = 15) -> Any:
     raise AssertionError(f"waited {timeout_s} s in vain for {what}")
 
 
+_opened: list[tuple[str, sqlite3.Connection]] = []
+
+
+@event.listens_for(Engine, "connect")
+def _remember(connection: Any, _record: Any) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        _opened.append((connection.execute("PRAGMA database_list").fetchone()[2], connection))
+
+
 def fresh_sqlite(app: Any, home: Path, save: bool = False) -> None:
     """Put the empty, migrated database file in place of the used one (or save it as that)."""
     file, empty = Path(home) / "mailroom.sqlite", Path(home) / "empty.sqlite"
@@ -109,6 +119,11 @@ def fresh_sqlite(app: Any, home: Path, save: bool = False) -> None:
                 connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         db.session.remove()
         db.engine.dispose()
+    # one that a thread or a second application of the last test still holds would share its write-ahead index with the new file
+    for name, connection in _opened:
+        if name == str(file):
+            connection.close()
+    _opened[:] = [(name, connection) for name, connection in _opened if name != str(file)]
     if save:
         shutil.copyfile(file, empty)
         return

@@ -64,7 +64,11 @@ class LiveServer:
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen([sys.executable, "-m", "tests.core.live_server"], cwd=ROOT, env=self.environment)
-        wait_until(lambda: self.port_file.exists() and self.port_file.read_text().endswith("\n"), "the web server", 30)
+        try:
+            wait_until(lambda: self.port_file.exists() and self.port_file.read_text().endswith("\n"), "the web server", 30)
+        except AssertionError:
+            self.process.kill()
+            raise
         self.port = int(self.port_file.read_text())
         return self
 
