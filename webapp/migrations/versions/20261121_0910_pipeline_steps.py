@@ -1,0 +1,14 @@
+"""An empty link of the chain, to be filled."""
+
+revision = "20261121_0910"
+down_revision = "20261121_0900"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    pass
