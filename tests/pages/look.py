@@ -60,6 +60,8 @@ class Looker:
         wrong = []
         if (answer.status >= 400) if status is None else (answer.status != status):
             wrong.append(f"answered {answer.status}, not {status or 'below 400'}")
+        if endpoint == "openapi.swagger":  # it draws itself from the document, after the page has loaded
+            self.page.wait_for_selector("#swagger-ui .info")
         return wrong + self.judge(endpoint, answer.status)
 
     def judge(self, endpoint: str = "", status: int = 200) -> list[str]:
