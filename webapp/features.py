@@ -16,6 +16,8 @@ FEATURES = (
     "picks",
     "domains",
     "mailboxes",
+    "happenings",
+    "suppressions",
     "messages",
     "sending",
     "automation",
