@@ -1,5 +1,8 @@
 """Counts tests per database, leaves parts out when `WITHOUT` says so, and says both in the last line of the run.
 
+`make test` gives a failed test a second try, as browsers and real servers on a busy machine may need one; each test that needed it is
+named, so that nobody takes it for a sound one.
+
 A test counts for a database when its parameters name it: test_x[sqlite], test_x[postgres-3]. Tests marked `postgres`, `browser`
 or `postfix` are left out by WITHOUT=postgres,browser,postfix.
 """
@@ -32,6 +35,8 @@ def sentence(counts: Counter[str], parts: list[str]) -> str:
     """The last line: tests that ran per database, failures and skips, and what was left out."""
     ran = ", ".join(f"{database} {counts[database]}" for database in DATABASES)
     text = f"Tests that ran: {ran}, without a database {counts['other']}. Failed: {counts['failed']}. Skips: {counts['skipped']}."
+    if counts["again"]:
+        text += f" Passed or failed at a second try: {counts['again']}."
     return f"{text} Left out: {', '.join(parts)}." if parts else text
 
 
@@ -40,8 +45,13 @@ class Counting:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
+        self.again: list[str] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.outcome == "rerun":  # type: ignore[comparison-overlap]  # pytest-rerunfailures' own outcome
+            self.again.append(report.nodeid)
+            self.counts["again"] += 1
+            return
         if report.when == "call" and not report.skipped:
             self.counts[database_of(report.nodeid)] += 1
         self.counts["failed"] += report.failed
@@ -65,4 +75,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_unconfigure(config: pytest.Config) -> None:
     counting = config.pluginmanager.get_plugin("mailroom-counting")
     if counting is not None and counting.counts:
+        for name in counting.again:
+            print(f"Second try: {name}")
         print(sentence(counting.counts, left_out()))
