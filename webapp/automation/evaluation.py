@@ -21,7 +21,7 @@ from webapp.automation.mail_state import view_of
 from webapp.automation.matching import Outcome
 from webapp.automation.models import MOST_TIMEOUTS
 from webapp.automation.models_runs import MOST_DEATHS, RoutePlan, Run, RunStep
-from webapp.core import leases, live
+from webapp.core import failpoints, leases, live
 from webapp.core.db import database_now, db, reading, utcnow
 from webapp.mailboxes.models import Mailbox
 from webapp.messages import store
@@ -87,7 +87,9 @@ def _claim(owner: str) -> list[int]:
     if ids:
         died = update(RoutePlan).where(RoutePlan.id.in_(ids)).values(deaths=RoutePlan.deaths + 1)
         db.session.execute(died, execution_options={"synchronize_session": False})
+        failpoints.hit("evaluate.before_claim_commit")
     db.session.commit()
+    failpoints.hit("evaluate.claimed")
     return ids
 
 
@@ -102,10 +104,13 @@ def _work_batch(ids: list[int], owner: str, until: float) -> bool:
         found = _judged(plan_id, owner, known)
         if found is not None:
             ready.append(found)
+    failpoints.hit("evaluate.judged")
     try:
         for found in ready:
             _record(found, owner)
+        failpoints.hit("evaluate.before_commit")
         db.session.commit()
+        failpoints.hit("evaluate.committed")
     except Exception:
         log.exception("recording a batch failed; it is done again one by one")
         db.session.rollback()
@@ -195,6 +200,7 @@ def _record(found: Work, owner: str) -> None:
     gone: Any = db.session.execute(mine, execution_options={"synchronize_session": False})
     if gone.rowcount == 0:
         return
+    failpoints.hit("evaluate.plan_taken")
     db.session.expunge(found.plan)
     message = db.session.get_one(Message, found.message.id, with_for_update=True, populate_existing=True)
     known = _known_runs(found)

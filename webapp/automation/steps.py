@@ -21,7 +21,7 @@ from webapp.automation.contexts import Loaded
 from webapp.automation.models_runs import MOST_DEATHS, Run, RunStep, StepAttempt
 from webapp.automation.redaction import redact
 from webapp.automation.waits import wait_s
-from webapp.core import leases, live, queue
+from webapp.core import failpoints, leases, live, queue
 from webapp.core.db import database_now, db, utcnow
 from webapp.core.wording import span
 from webapp.messages import raws
@@ -61,7 +61,9 @@ def work(until: float) -> bool:
             db.session.commit()
             return True
         claimed = _begin(ids[0], owner, until)
+        failpoints.hit("step.before_claim_commit")
         db.session.commit()
+        failpoints.hit("step.claimed")
         while claimed is not None:
             claimed = _attempt(claimed)
     return False
@@ -124,11 +126,15 @@ def _attempt(claimed: Claimed) -> Claimed | None:
     try:
         loaded = contexts.load(claimed.run_id, claimed.step_id)
         started, at = time.perf_counter(), utcnow()
+        failpoints.hit("step.before_perform")
         result = perform(loaded)
+        failpoints.hit("step.performed")
         ms = round((time.perf_counter() - started) * 1000)
         prepared = raws.prepare(result.new_raw) if result.new_raw is not None else None
         following = _record(claimed, loaded, result, prepared, at, ms)
+        failpoints.hit("step.before_commit")
         db.session.commit()
+        failpoints.hit("step.committed")
         return following
     except Exception:
         # A bug or a database that is away: the lease runs out, the run comes back, and after the third time it is parked.

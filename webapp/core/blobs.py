@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 import zstandard
 from flask import Flask, current_app
 
+from webapp.core import failpoints
 from webapp.core.errors import Unavailable
 from webapp.settings import BadSetting, Settings
 
@@ -73,7 +74,9 @@ class FolderBlobs:
             _make_folder(half.parent)
             _make_folder(place.parent)
             _write_synced(half, data)
+            failpoints.hit("blob.written")
             os.replace(half, place)
+            failpoints.hit("blob.named")
             _sync_folder(place.parent)
         except OSError as error:
             half.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from rq import Queue
 from sqlalchemy import event
 from sqlalchemy.orm import Session, SessionTransaction
 
+from webapp.core import failpoints
 from webapp.core.db import db
 
 log = logging.getLogger("mailroom.queue")
@@ -106,6 +107,7 @@ def ring_now(name: str) -> None:
     client: redis.Redis = current_app.extensions["redis"]
     try:
         if client.set(f"ring:{name}", "1", nx=True, ex=FLAG_S):
+            failpoints.hit("queue.flag_set")
             Queue(drains[name].queue, connection=client).enqueue(
                 "webapp.worker.perform", name, job_timeout=600, result_ttl=0, failure_ttl=86400
             )
@@ -124,6 +126,7 @@ def take_flag(name: str) -> None:
 def perform(name: str) -> bool:
     """What a job does: take the flag away, work until the budget is used, ring again for what is left."""
     take_flag(name)
+    failpoints.hit("queue.flag_taken")
     finished = drains[name].work(time.monotonic() + BUDGET_S)
     if not finished:
         ring_now(name)

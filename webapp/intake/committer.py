@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from flask import Flask
 
+from webapp.core import failpoints
 from webapp.core.db import db
 from webapp.intake import service
 from webapp.mail import status
@@ -85,6 +86,7 @@ class Committer:
                 replies = [status.STORE_FAILED] * len(batch)
             finally:
                 db.session.remove()
+        failpoints.hit("accept.before_answer")
         self._answer(batch, replies)
 
     def _answer(self, batch: list[Waiting], replies: list[str]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from webapp.audit import service as audit
 from webapp.audit.service import Target
+from webapp.core import failpoints
 from webapp.core.actor import Actor
 from webapp.core.db import db, reading
 from webapp.core.errors import HouseError, Unavailable
@@ -118,9 +119,11 @@ def accept(arrivals: Sequence[Arrival]) -> list[str]:
     replies: dict[int, str] = {}
     for place, arrival in enumerate(map(with_full_addresses, arrivals)):
         try:
+            failpoints.hit("accept.begin")
             refusal = look_at(arrival)
             if refusal is None:
                 ready[place] = Ready(arrival, raws.prepare(arrival.raw))
+                failpoints.hit("accept.prepared")
             else:
                 replies[place] = refusal
         except Unavailable as error:
@@ -167,7 +170,9 @@ def _together(ready: dict[int, Ready], take: Callable[[dict[int, Ready]], dict[i
         return {}
     try:
         found = take(ready)
+        failpoints.hit("accept.before_commit")
         db.session.commit()
+        failpoints.hit("accept.after_commit")
         return found
     except Refused as refused:
         db.session.rollback()
@@ -216,6 +221,7 @@ def deliver(ready: dict[int, Ready]) -> dict[int, str]:
             rows += [(place, ready[place].source.sha256, _copy(ready[place], mailbox, address)) for mailbox, address in boxes]
     if rows:
         ids = raws.keep_many(ready[place].source for place, _, _ in rows)
+        failpoints.hit("accept.source_kept")
         made = store.store_many([{**row, "raw_id": ids[digest]} for _, digest, row in rows])
         for (place, _, _), message_id in zip(rows, made, strict=True):
             replies.setdefault(place, status.stored_as(message_id))

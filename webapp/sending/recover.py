@@ -10,6 +10,7 @@ Rows of mailboxes here are never in doubt: their delivery and its record are one
 import socket
 from pathlib import Path
 
+from webapp.core import failpoints
 from webapp.core.config import settings
 from webapp.core.db import database_now, db, reading
 from webapp.mail.smtp_out import SendResult
@@ -56,6 +57,7 @@ def _settle(left: wire.Left, notes_here: bool = True) -> int:
     here = ways.local_ones(rows)
     boot = wire.boot_id()
     outcomes, back = [], []
+    failpoints.hit("recover.begin")
     for row in rows:
         note = left.notes.get(row.id)
         if note is not None and note.answer is not None:
@@ -66,6 +68,9 @@ def _settle(left: wire.Left, notes_here: bool = True) -> int:
             doubt = SendResult(row.recipient, "uncertain", None, LOST, [], 0.0)
             outcomes.append(Outcome(row, doubt, note.host if note else "", database_now()))
     ledger.record(left.owner, outcomes)
+    failpoints.hit("recover.recorded")
     ledger.put_back(left.owner, back)
+    failpoints.hit("recover.before_commit")
     db.session.commit()
+    failpoints.hit("recover.committed")
     return len(rows)

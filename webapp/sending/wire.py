@@ -25,6 +25,7 @@ from typing import Self
 
 import orjson
 
+from webapp.core import failpoints
 from webapp.mail.smtp_out import SendResult
 
 SUFFIX = ".wire"
@@ -60,7 +61,9 @@ class Notes:
         return cls(file, descriptor)
 
     def body_begins(self, delivery_id: int, host: str) -> None:
+        failpoints.hit("wire.before_note")
         os.write(self._descriptor, orjson.dumps({"id": delivery_id, "host": host}) + b"\n")
+        failpoints.hit("wire.noted")
 
     def answered(self, delivery_id: int, result: SendResult) -> None:
         answer = {
@@ -73,6 +76,7 @@ class Notes:
         """Every result is committed: the notes are no longer needed."""
         with suppress(FileNotFoundError):
             self._file.unlink()
+        failpoints.hit("wire.notes_gone")
         self.let_go()
 
     def let_go(self) -> None:

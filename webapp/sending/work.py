@@ -13,7 +13,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.core import leases
+from webapp.core import failpoints, leases
 from webapp.core.config import settings
 from webapp.core.db import db, reading
 from webapp.core.outside import outside
@@ -75,8 +75,11 @@ def send_batch(lanes: Lanes, until: float) -> bool:
     folder: Path = wire.folder_of(settings().instance)
     owner = leases.new_owner()
     with wire.Notes.start(folder, owner) as notes:
+        failpoints.hit("send.notes_begun")
         rows = ledger.claim(owner, wire.boot_id())
+        failpoints.hit("send.before_claim_commit")
         db.session.commit()
+        failpoints.hit("send.claimed")
         if not rows:
             return False
         with Holding(owner) as holding:
@@ -90,7 +93,9 @@ def send_batch(lanes: Lanes, until: float) -> bool:
                 outcomes, untried = send_away(lanes.take(), away, notes, holding, until)
                 ledger.record(owner, outcomes)
                 ledger.put_back(owner, untried)
+            failpoints.hit("send.before_commit")
             db.session.commit()
+            failpoints.hit("send.committed")
     return True
 
 
@@ -104,8 +109,11 @@ def deliver_here(owner: str, rows: Sequence[Waiting]) -> None:
     for row in rows:
         if row.id in held:
             outcomes.append(_deliver_one(row))
+    failpoints.hit("send.here_delivered")
     ledger.record(owner, outcomes)
+    failpoints.hit("send.here_before_commit")
     db.session.commit()
+    failpoints.hit("send.here_committed")
 
 
 def _deliver_one(row: Waiting) -> Outcome:
@@ -135,13 +143,16 @@ def send_away(
         at, began = outside().clock.now(), time.monotonic()
         try:
             parcel = Parcel(row.id, row.envelope_sender, row.recipient, sources.load(row.raw_id))
+            failpoints.hit("send.before_connect")
             result = lane.send(parcel, partial(notes.body_begins, row.id, lane.host))
+            failpoints.hit("send.answered")
         except Exception as error:  # one mail that breaks its sending must not take its neighbours along (C-25)
             db.session.rollback()
             logger.exception("delivery %s could not be sent", row.id)
             text = f"it could not be prepared for sending ({type(error).__name__}); the log of the worker says more"
             result = SendResult(row.recipient, "retry", None, text, [], time.monotonic() - began)
         notes.answered(row.id, result)
+        failpoints.hit("send.answer_noted")
         outcomes.append(Outcome(row, result, lane.host, at))
     return outcomes, []
 
