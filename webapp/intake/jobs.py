@@ -13,7 +13,7 @@ from datetime import timedelta
 from sqlalchemy import exists, select, text, update
 
 from webapp.automation import runs
-from webapp.core import events, live
+from webapp.core import events, failpoints, live
 from webapp.core.db import database_now, db, reading
 from webapp.core.leases import claim, free
 from webapp.core.queue import drain
@@ -59,7 +59,9 @@ def _claim() -> list[int]:
     ids = ids or claim(Message, WAITING & (Message.deaths > 0), limit=1, lease_s=LEASE_S, order=Message.id)
     if ids:
         _set(ids, deaths=Message.deaths + 1)
+        failpoints.hit("process.before_claim_commit")
     db.session.commit()
+    failpoints.hit("process.claimed")
     return ids
 
 
@@ -69,7 +71,9 @@ def process(ids: list[int]) -> None:
         rows = db.session.execute(select(*checking.COLUMNS).where(Message.id.in_(ids), Message.deaths <= MOST_DEATHS)).all()
         parsed = {row.id: mime.parse(store.load_raw(row.raw_id)) for row in rows}
         db.session.rollback()
+    failpoints.hit("process.read")
     verdicts, late = checking.check(rows)
+    failpoints.hit("process.checked")
     if late:  # the resolver took the time of the whole batch: these go again, and nobody died over them
         _set(late, deaths=0, lease_until=None, lease_owner=None)
     mine = select(Message).where(Message.id.in_(set(ids) - set(late)), WAITING).order_by(Message.id)
@@ -83,7 +87,9 @@ def process(ids: list[int]) -> None:
                 finish(message, parsed[message.id], verdicts.get(message.id))
             else:
                 park(message, message.problem or "The worker that read it died each time.")
+    failpoints.hit("process.before_commit")
     db.session.commit()
+    failpoints.hit("process.committed")
 
 
 def finish(message: Message, parsed: ParsedMail, verdict: Verdict | None = None) -> None:
@@ -94,6 +100,7 @@ def finish(message: Message, parsed: ParsedMail, verdict: Verdict | None = None)
         return
     checking.apply(message, verdict)
     held = False if message.is_system else runs.plan(message)
+    failpoints.hit("process.planned")
     if not held and not message.quarantined:
         store.file_message(message)
     events.send("mail_archived", message_id=message.id, is_test=message.is_test)

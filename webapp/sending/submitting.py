@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import insert
 
-from webapp.core import counters, errors, events, live, queue
+from webapp.core import counters, errors, events, failpoints, live, queue
 from webapp.core.config import settings
 from webapp.core.db import database_now, db
 from webapp.core.outside import outside
@@ -42,6 +42,7 @@ def submit(
     ready = source.prepare(raw, hostname=settings().hostname, now=outside().clock.now())
     from_address = from_address or ready.sender or sender
     stored = store.store_raw(sign(ready.raw, ready.sender, workspace_id))
+    failpoints.hit("submit.source_kept")
     states = first_states(addresses, workspace_id)
     if message_id is None:
         copy = store.store_message(
@@ -55,10 +56,13 @@ def submit(
         from_address=from_address, subject=ready.subject, message_id_header=ready.message_id, size_bytes=stored.size_bytes, stream=stream,
         kind=kind, source_type=source_type, source_id=source_id, request_id=request_id,
     )  # fmt: skip
+    failpoints.hit("submit.copied")
     db.session.add(outgoing)
     db.session.flush()
+    failpoints.hit("submit.outgoing")
     quota.count(mailbox_id, kind)
     add_deliveries(outgoing, states)
+    failpoints.hit("submit.in_ledger")
     if run_routes:
         events.send("mail_submitted", message_id=message_id)
     return outgoing
