@@ -290,16 +290,16 @@ class Connection(Line):
             self._in_doubt = True
             self.write(view[last:])
         except OSError:
-            reply = self._last_words()
+            reply = self.last_words()
             if reply is None:
                 raise
             return reply
-        self.allow(self.target.timeout_s * 4)
-        reply = self.read(self.target.timeout_s * 4)
+        self.allow(self.target.dot_timeout_s)
+        reply = self.read(self.target.dot_timeout_s)
         self._in_doubt = False
         return reply
 
-    def _last_words(self) -> Reply | None:
+    def last_words(self) -> Reply | None:
         """Why the server hung up within the body, when it said so."""
         self.allow(2)
         self.broken = True
