@@ -9,6 +9,7 @@ from webapp.automation.models import Route
 from webapp.automation.models_runs import FINAL, RouteDay, Run
 from webapp.core import events
 from webapp.core.db import db, is_sqlite, utcnow
+from webapp.happenings import stream
 from webapp.messages import store
 from webapp.messages.models import Message
 
@@ -21,9 +22,20 @@ def finish(run: Run, status: str, message: Message | None) -> None:
     db.session.flush()
     if run.route_id is not None and run.matched is not False and status in ("success", "failed"):
         _note(run)
+    if not run.is_test and run.matched:
+        _tell(run)
     if run.holds_mail and message is not None:
         _let_go(run, message)
     events.send("run_finished", run_id=run.id)
+
+
+def _tell(run: Run) -> None:
+    """Its line in the event stream."""
+    details = {"run_id": run.id, "route_id": run.route_id, "route": run.route_name, "status": run.status}
+    stream.note(
+        "route.ran", workspace_id=run.workspace_id, message_id=run.message_id, mailbox_id=run.mailbox_id, recipient=run.recipient or None,
+        details=details,
+    )  # fmt: skip
 
 
 def _note(run: Run) -> None:

@@ -18,6 +18,7 @@ from webapp.core.db import database_now, db, reading
 from webapp.core.leases import claim, free
 from webapp.core.queue import drain
 from webapp.domains.models import Domain
+from webapp.happenings import stream
 from webapp.intake import checking
 from webapp.mail import mime
 from webapp.mail.authentication import Verdict
@@ -103,7 +104,18 @@ def finish(message: Message, parsed: ParsedMail, verdict: Verdict | None = None)
     failpoints.hit("process.planned")
     if not held and not message.quarantined:
         store.file_message(message)
+    if not message.is_test:
+        _note(message)
     events.send("mail_archived", message_id=message.id, is_test=message.is_test)
+
+
+def _note(message: Message) -> None:
+    """Its line in the event stream."""
+    details = {"from": message.sender, "subject": (message.subject or "")[:200]}
+    stream.note(
+        "quarantined" if message.quarantined else "received", workspace_id=message.workspace_id, message_id=message.id,
+        mailbox_id=message.mailbox_id, recipient=message.recipient, details=details,
+    )  # fmt: skip
 
 
 def park(message: Message, reason: str) -> None:

@@ -17,7 +17,7 @@ from sqlalchemy import and_, case, func, insert, select, update
 from webapp.core import counters, events, leases, live, rollups
 from webapp.core.db import database_now, db, is_sqlite
 from webapp.messages.models import Message
-from webapp.sending import settle
+from webapp.sending import history, settle
 from webapp.sending.models import STREAMS, Attempt, Delivery, Outgoing
 from webapp.sending.settle import Outcome, Waiting
 
@@ -103,6 +103,7 @@ def record(owner: str, outcomes: Sequence[Outcome]) -> None:
             for o in outcomes
         ],
     )  # fmt: skip
+    history.attempted(ours, changes, now)
     moved = [(o.row, change["state"]) for o, change in zip(ours, changes, strict=True)]
     tell(moved)
 
@@ -128,6 +129,8 @@ def put_back(owner: str, rows: Sequence[Waiting], *, reason: str | None = None) 
     ]  # fmt: skip
     if changes:
         db.session.execute(update(Delivery), changes)
+    if reason is not None:
+        history.moved(moved, now, {"reason": reason})
     tell(moved)
 
 

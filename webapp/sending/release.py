@@ -4,7 +4,7 @@ from sqlalchemy import select, update
 
 from webapp.core import live, queue
 from webapp.core.db import database_now, db
-from webapp.sending import ledger, ways
+from webapp.sending import history, ledger, ways
 from webapp.sending.models import Delivery
 
 BATCH = 1000
@@ -24,6 +24,7 @@ def release_waiting() -> int:
     values = {"state": "queued", "next_attempt_at": now, "held_by": None, "held_reason": None, "updated_at": now}
     db.session.execute(change.values(values), execution_options={"synchronize_session": False})
     ledger.count_moves((row.workspace_id, "held", "queued") for row in rows)
+    history.released([row.id for row in rows], now)
     ledger.refresh_copies({row.outgoing_id for row in rows})
     for workspace_id in {row.workspace_id for row in rows}:
         live.notify(workspace_id, ledger.LIVE_EVENT)

@@ -17,7 +17,7 @@ from webapp.core.errors import InvalidState, NotFound
 from webapp.core.paging import Page, PageRequest, keyset
 from webapp.mail.address import BadAddress, is_valid_domain, normalise
 from webapp.mailboxes.models import Mailbox
-from webapp.sending import ledger, ways
+from webapp.sending import history, ledger, ways
 from webapp.sending.models import STATES, Attempt, Delivery, Outgoing
 from webapp.sending.submitting import submit as submit
 from webapp.sending.system_mail import send_system_mail as send_system_mail
@@ -165,11 +165,13 @@ def _step(actor: Actor, delivery_id: int, step: Step) -> Shown:
     before = {"state": row.state, "next_attempt_at": row.next_attempt_at}
     after = {"state": change["state"], "next_attempt_at": change["next_attempt_at"]}
     audit.record(actor, f"delivery.{step.verb}", Target("delivery", delivery_id, row.recipient), before=before, after=after)
+    found = _find(actor, delivery_id)
+    history.stepped(found, actor, step.verb, now)
     events.send("delivery_changed", delivery_id=delivery_id, state=change["state"])
     live.notify(actor.workspace_id, ledger.LIVE_EVENT)
     if change["state"] == "queued":
         queue.ring("sending.drain")
-    return _find(actor, delivery_id)
+    return found
 
 
 def _check_step(row: Any, step: Step) -> None:

@@ -15,7 +15,7 @@ from webapp.domains import service as domains
 from webapp.mail import dkim
 from webapp.mail.address import BadAddress, normalise
 from webapp.messages import store
-from webapp.sending import ledger, quota, source, ways
+from webapp.sending import history, ledger, quota, source, ways
 from webapp.sending.models import Delivery, Outgoing
 
 #: recipients of one mail
@@ -82,6 +82,7 @@ def add_deliveries(outgoing: Outgoing, states: dict[str, str]) -> None:
         for address, state in states.items()
     ]  # fmt: skip
     db.session.execute(insert(Delivery), rows)
+    history.begun(outgoing, {})
     counters.bump(outgoing.workspace_id, Delivery.__tablename__, len(rows))
     ledger.count_moves((outgoing.workspace_id, None, state) for state in states.values())
     live.notify(outgoing.workspace_id, ledger.LIVE_EVENT)
