@@ -56,15 +56,22 @@ SCOPES: dict[str, Scope] = {
         ("logs:read", "viewer", "Read route logs"),
         ("deliveries:read", "viewer", "See the outgoing queue and delivery attempts"),
         ("deliveries:write", "agent", "Retry, hold and cancel waiting deliveries"),
+        ("events:read", "viewer", "Read the event stream: what happened to mail"),
+        ("suppressions:read", "viewer", "See which addresses get no mail, and why"),
+        ("suppressions:write", "admin", "Add, import and reactivate suppressed addresses"),
         ("catcher:read", "viewer", "Read what came to the request catcher"),
         ("catcher:write", "agent", "Open, empty and renew the request catcher"),
         ("trash:read", "viewer", "See what lies in the trash"),
+        ("health:read", "admin", "See how the installation is: queues, disks, clock, services, and its figures"),
         ("trash:write", "admin", "Restore from the trash"),
     )
 }
 
 #: scopes that reach all of a workspace, so a token that is limited to domains or mailboxes does not get through with them
-WHOLE_WORKSPACE = frozenset({"workspaces:write", "audit:read", "audit:write", "domains:create", "trash:read", "trash:write"})
+WHOLE_WORKSPACE = frozenset({
+    "workspaces:write", "audit:read", "audit:write", "domains:create", "health:read", "suppressions:read", "suppressions:write",
+    "trash:read", "trash:write",
+})
 #: scopes that reach all of a domain, so a token that is limited to mailboxes does not get through with them
 WHOLE_DOMAIN = frozenset({"domains:write", "domains:delete", "domains:dns:recheck", "mailboxes:create"})
 
