@@ -131,6 +131,12 @@ class PostfixServer:
         """Try everything that waits now."""
         subprocess.run([program("postqueue"), "-c", str(self.config), "-f"], check=True, capture_output=True, cwd="/")
 
+    def drop_all(self) -> None:
+        """Throw away what the queue and the maildirs hold."""
+        subprocess.run([program("postsuper"), "-c", str(self.config), "-d", "ALL"], check=True, capture_output=True, cwd="/")
+        for file in self.boxes.glob("*/new/*"):
+            file.unlink()
+
     def waiting(self) -> int:
         """Messages in the queue."""
         folders = (self.queue / name for name in ("maildrop", "incoming", "active", "deferred", "hold"))

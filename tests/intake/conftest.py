@@ -29,7 +29,7 @@ class SmtpThread:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self.thread.start()
-        changed = replace(app.config["SETTINGS"], smtp_port=0, submission_port=0, **settings)
+        changed = replace(app.config["SETTINGS"], **{"smtp_port": 0, "submission_port": 0, **settings})
         app.config["SETTINGS"] = changed
         self.door = Door(app, changed)
         self.call(self.door.open())

@@ -1,0 +1,1 @@
+"""Mail exchanged with programs that others wrote: a real Postfix on both sides, and signatures checked by dkimpy."""
