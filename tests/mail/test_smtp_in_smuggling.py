@@ -1,7 +1,5 @@
 """C-03: only CRLF dot CRLF ends a message; what looks like it to others never makes a second one."""
 
-import asyncio
-
 import pytest
 
 from tests.mail.smtp_door import Door
@@ -87,28 +85,25 @@ def test_c03_the_end_mark_is_found_wherever_two_packets_meet(door: Door) -> None
     assert set(door.intake.bodies()) == {b"Subject: x\r\n\r\n.dot\r\n"}
 
 
-async def _read_in_two(stream: bytes, border: int) -> tuple[bytes, bytes]:
-    """The message and what is left behind it, when the reader surely sees two packets."""
-    reader = asyncio.StreamReader(limit=smtp_data.CHUNK)
-    reader.feed_data(stream[:border])
-    reading = asyncio.create_task(smtp_data.read_message(reader, 10_000, lambda: None))
-    for _ in range(3):
-        await asyncio.sleep(0)
-    reader.feed_data(stream[border:])
-    reader.feed_eof()
-    message = await reading
-    assert isinstance(message, bytes)
-    return message, await reader.read()
+def _read_in_two(stream: bytes, border: int) -> tuple[bytes, bytes]:
+    """The message and what is left behind it, when the reader sees two packets."""
+    reader, buffer = smtp_data.Body(10_000), bytearray()
+    found: bytes | smtp_data.Refusal | None = None
+    for piece in (stream[:border], stream[border:]):
+        buffer += piece
+        found = reader.feed(buffer) if found is None else found
+    assert isinstance(found, bytes)
+    return found, bytes(buffer)
 
 
 @pytest.mark.parametrize("name", VARIANTS)
 def test_c03_each_variant_split_at_each_byte_is_inside_the_message(name: str) -> None:
     stream = HEAD + VARIANTS[name] + SECOND
-    whole = asyncio.run(_read_in_two(stream, 0))
+    whole = _read_in_two(stream, 0)
     assert whole[1] == b""
     assert b"smuggled" in whole[0]
     for border in range(1, len(stream)):
-        assert asyncio.run(_read_in_two(stream, border)) == whole
+        assert _read_in_two(stream, border) == whole
 
 
 @pytest.mark.parametrize("before", range(-6, 7))

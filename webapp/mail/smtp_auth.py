@@ -1,4 +1,4 @@
-"""AUTH PLAIN and AUTH LOGIN (RFC 4954, 4616) as asynchronous steps: aiosmtpd calls a synchronous authenticator, ours asks the database."""
+"""AUTH PLAIN and AUTH LOGIN (RFC 4954, 4616) as asynchronous steps: an answer of the client, then one of the database."""
 
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
@@ -12,7 +12,7 @@ LONGEST_ANSWER = 12288
 class LoginSteps:
     """Mixed into the session, which sends, reads and decides."""
 
-    async def push(self, reply: str | bytes) -> None:
+    def say(self, reply: str | bytes) -> None:
         raise NotImplementedError
 
     async def next_line(self, most: int) -> bytes | None:
@@ -31,7 +31,7 @@ class LoginSteps:
                 return
             parts = answer.split(b"\0")
             if len(parts) != 3:
-                await self.push(status.NO_PLAIN)
+                self.say(status.NO_PLAIN)
                 return
             username, password = parts[1], parts[2]
         else:
@@ -43,24 +43,24 @@ class LoginSteps:
         try:
             texts = username.decode(), password.decode()
         except UnicodeDecodeError:
-            await self.push(status.LOGIN_NOT_UTF8)
+            self.say(status.LOGIN_NOT_UTF8)
             return
-        await self.push(await self.check_login(*texts))
+        self.say(await self.check_login(*texts))
 
     async def _answer(self, given: str | None, challenge: bytes) -> bytes | None:
         """An answer of the client, decoded; None when a refusal was sent already."""
         if given is None:
-            await self.push(b"334 " + b64encode(challenge))
+            self.say(b"334 " + b64encode(challenge))
             line = await self.next_line(LONGEST_ANSWER)
             if line is None:
                 return None
         else:
             line = b"" if given == "=" else given.encode(errors="replace")
         if line.strip() == b"*":
-            await self.push(status.LOGIN_GIVEN_UP)
+            self.say(status.LOGIN_GIVEN_UP)
             return None
         try:
             return b64decode(line.strip(), validate=True)
         except NotBase64:
-            await self.push(status.NOT_BASE64)
+            self.say(status.NOT_BASE64)
             return None

@@ -1,7 +1,7 @@
 """SMTP in: a listening port.
 
     client ──▶ smtp_wire ──▶ smtp_session.Server (one per connection) ──▶ Intake: login · check_sender · check_recipient · receive
-                             smtp_data.read_message: byte-level DATA reader
+                             smtp_data.Body: byte-level DATA reader
 
 Two kinds of listener: `mx` (no login, no relay) and `submission` (login before MAIL).
 """
@@ -21,9 +21,10 @@ from webapp.mail.smtp_wire import Wire
 class Listener:
     """A listening port; `start`, then `stop` with some time for mails that are being handed over."""
 
-    def __init__(self, intake: Intake, rules: Rules) -> None:
+    def __init__(self, intake: Intake, rules: Rules, live: set[Wire] | None = None) -> None:
+        """`live` may be shared, so that `rules.most_connections` counts for several ports together."""
         self.intake, self.rules = intake, rules
-        self.live: set[Wire] = set()
+        self.live: set[Wire] = set() if live is None else live
         self._server: asyncio.Server | None = None
 
     async def start(self, host: str, port: int) -> int:
@@ -33,7 +34,7 @@ class Listener:
         if self.rules.implicit_tls and context is None:
             raise ValueError("A listener with implicit TLS needs a certificate.")
         self._server = await loop.create_server(
-            lambda: Server(self.rules, self.intake, self.live, loop), host, port, ssl=context, reuse_address=True, backlog=256
+            lambda: Server(self.rules, self.intake, self.live, loop), host, port, ssl=context, reuse_address=True, backlog=1024
         )
         return int(self._server.sockets[0].getsockname()[1])
 
@@ -47,5 +48,5 @@ class Listener:
         while self.live and asyncio.get_running_loop().time() < ends:
             await asyncio.sleep(0.05)
         for server in list(self.live):
-            if isinstance(server.transport, asyncio.Transport):
+            if server.transport is not None:
                 server.transport.abort()

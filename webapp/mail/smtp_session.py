@@ -1,7 +1,9 @@
 """The commands of one SMTP session (RFC 5321, 1870, 2034, 2920, 3207, 4954, 6152, 6531). What mail means is the Intake's business."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from webapp.mail import smtp_data, status
 from webapp.mail.line_ends import has_bare_line_end, with_crlf
@@ -13,17 +15,19 @@ from webapp.mail.smtp_wire import Wire
 MOST_RECIPIENTS = 1000
 MOST_UNKNOWN = 5
 #: Commands of a browser that was sent here, in a request with SMTP commands as its body.
-BROWSER = frozenset({"GET", "POST", "PUT", "HEAD", "OPTIONS", "CONNECT", "PATCH", "DELETE"})
+BROWSER = frozenset({b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT", b"PATCH", b"DELETE"})
 
 
 class Server(Wire, LoginSteps):
     """One connection."""
 
+    methods: ClassVar[dict[bytes, Callable[["Server", str], None]]] = {}
+
     def __init__(self, rules: Rules, intake: Intake, live: set[Wire], loop: asyncio.AbstractEventLoop) -> None:
         self.intake = intake
         self.unknown = 0
-        self.start_anew()
         super().__init__(rules, live, loop)
+        self.start_anew()
 
     def start_anew(self) -> None:
         self.greeted = self.extended = False
@@ -35,62 +39,64 @@ class Server(Wire, LoginSteps):
         self.recipients: list[str] = []
         self.smtputf8 = False
 
-    async def obey(self, line: bytes) -> None:
+    def obey(self, line: bytes) -> None:
         word, _, rest = line.partition(b" ")
-        name = word.decode("ascii", "replace").upper()
-        method = self._smtp_methods.get(name)
+        method = self.methods.get(word.upper())
         if method is None:
-            self.unknown += 1
-            if name in BROWSER or name.endswith(":"):
-                await self.push(status.NOT_A_MAIL_CLIENT)
-            else:
-                await self.push(status.TOO_MANY_ERRORS if self.unknown > MOST_UNKNOWN else status.UNKNOWN_COMMAND)
+            self._obey_unknown(word)
             return
-        self._reset_timeout()
+        self.touch()
         # Bytes that are not UTF-8 become surrogates, which no address may hold.
-        await method(rest.strip(b" \t").decode("utf-8", "surrogateescape"))
+        method(self, rest.strip(b" \t").decode("utf-8", "surrogateescape"))
 
-    async def smtp_EHLO(self, arg: str) -> None:
+    def _obey_unknown(self, word: bytes) -> None:
+        self.unknown += 1
+        if word.upper() in BROWSER or word.endswith(b":"):
+            self.say(status.NOT_A_MAIL_CLIENT)
+        else:
+            self.say(status.TOO_MANY_ERRORS if self.unknown > MOST_UNKNOWN else status.UNKNOWN_COMMAND)
+
+    def smtp_EHLO(self, arg: str) -> None:
         if not arg:
-            await self.push(status.HELLO_NEEDS_NAME)
+            self.say(status.HELLO_NEEDS_NAME)
             return
         self._greet(arg, extended=True)
-        lines = [self.hostname, f"SIZE {self.rules.max_bytes}", "8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES"]
+        lines = [self.rules.hostname, f"SIZE {self.rules.max_bytes}", "8BITMIME", "SMTPUTF8", "PIPELINING", "ENHANCEDSTATUSCODES"]
         if self.context is not None and not self.info.tls:
             lines.append("STARTTLS")
         if self.rules.kind == "submission" and self._may_log_in():
             lines.append(f"AUTH {' '.join(MECHANISMS)}")
-        await self.push("".join(f"250-{line}\r\n" for line in lines).encode() + b"250 HELP")
+        self.say("".join(f"250-{line}\r\n" for line in lines).encode() + b"250 HELP")
 
-    async def smtp_HELO(self, arg: str) -> None:
+    def smtp_HELO(self, arg: str) -> None:
         if not arg:
-            await self.push(status.HELLO_NEEDS_NAME)
+            self.say(status.HELLO_NEEDS_NAME)
             return
         self._greet(arg, extended=False)
-        await self.push(f"250 {self.hostname}")
+        self.say(f"250 {self.rules.hostname}")
 
     def _greet(self, name: str, *, extended: bool) -> None:
         self.reset()
         self.greeted, self.extended = True, extended
         self.info.helo = smtp_data.printable(name, 255)
 
-    async def smtp_STARTTLS(self, arg: str) -> None:
+    def smtp_STARTTLS(self, arg: str) -> None:
         if arg:
-            await self.push(status.NO_ARGUMENT)
+            self.say(status.NO_ARGUMENT)
         elif self.info.tls:
-            await self.push(status.TLS_ACTIVE)
+            self.say(status.TLS_ACTIVE)
         elif self.context is None:
-            await self.push(status.TLS_NOT_OFFERED)
+            self.say(status.TLS_NOT_OFFERED)
         else:
-            await self.start_tls()
+            self.later(self.start_tls(self.context))
 
-    async def smtp_AUTH(self, arg: str) -> None:
+    def smtp_AUTH(self, arg: str) -> None:
         words = arg.split()
         refusal = self._auth_refusal(words)
         if refusal is not None:
-            await self.push(refusal)
+            self.say(refusal)
             return
-        await self.log_in(words[0].upper(), words[1] if len(words) == 2 else None)
+        self.later(self.log_in(words[0].upper(), words[1] if len(words) == 2 else None))
 
     def _may_log_in(self) -> bool:
         return self.info.tls or self.rules.may_auth_plain(self.info.ip)
@@ -124,10 +130,22 @@ class Server(Wire, LoginSteps):
         self.info.login = login
         return status.LOGGED_IN
 
-    async def smtp_MAIL(self, arg: str) -> None:
-        await self.push(await self._mail(arg))
+    def smtp_MAIL(self, arg: str) -> None:
+        found = self._mail(arg)
+        if isinstance(found, str):
+            self.say(found)
+            return
+        sender, smtputf8 = found
 
-    async def _mail(self, arg: str) -> str:
+        def answered(refusal: str | None) -> None:
+            if refusal is None:
+                self.sender, self.smtputf8 = sender, smtputf8
+            self.say(status.SENDER_OK if refusal is None else refusal)
+
+        self.ask(self.intake.check_sender(self.info, sender), answered)
+
+    def _mail(self, arg: str) -> str | tuple[str, bool]:
+        """The sender and whether SMTPUTF8 was asked for; or the reply that refuses it."""
         if not self.greeted:
             return status.HELLO_FIRST
         if self.rules.kind == "submission" and self.info.login is None:
@@ -146,73 +164,75 @@ class Server(Wire, LoginSteps):
         self.info.declared_bytes = int(parameters.get("SIZE", 0))
         if self.info.declared_bytes > self.rules.max_bytes:
             return status.MESSAGE_TOO_BIG
-        sender = "" if address == NULL_PATH else address
-        refusal = await self.intake.check_sender(self.info, sender)
-        if refusal is not None:
-            return refusal
-        self.sender, self.smtputf8 = sender, "SMTPUTF8" in parameters
-        return status.SENDER_OK
+        return "" if address == NULL_PATH else address, "SMTPUTF8" in parameters
 
-    async def smtp_RCPT(self, arg: str) -> None:
-        await self.push(await self._rcpt(arg))
+    def smtp_RCPT(self, arg: str) -> None:
+        address, reply = self._rcpt(arg)
+        if address is None:
+            self.say(reply)
+            return
 
-    async def _rcpt(self, arg: str) -> str:
+        def answered(refusal: str | None) -> None:
+            if refusal is None:
+                self.recipients.append(address)
+            self.say(status.RECIPIENT_OK if refusal is None else refusal)
+
+        self.ask(self.intake.check_recipient(self.info, address), answered)
+
+    def _rcpt(self, arg: str) -> tuple[str | None, str]:
+        """The address, or (None, the reply that refuses it)."""
         if self.sender is None:
-            return status.MAIL_FIRST if self.greeted else status.HELLO_FIRST
+            return None, status.MAIL_FIRST if self.greeted else status.HELLO_FIRST
         path = after_keyword("TO:", arg)
         if not path:
-            return status.RCPT_SYNTAX
+            return None, status.RCPT_SYNTAX
         address, rest = split_path(path)
         if address is None or address == NULL_PATH:
-            return status.BAD_ADDRESS
+            return None, status.BAD_ADDRESS
         if rest:
-            return status.UNKNOWN_PARAMETER
+            return None, status.UNKNOWN_PARAMETER
         if len(self.recipients) >= MOST_RECIPIENTS:
-            return status.TOO_MANY_RECIPIENTS
-        refusal = await self.intake.check_recipient(self.info, address)
-        if refusal is not None:
-            return refusal
-        self.recipients.append(address)
-        return status.RECIPIENT_OK
+            return None, status.TOO_MANY_RECIPIENTS
+        return address, ""
 
-    async def smtp_DATA(self, arg: str) -> None:
+    def smtp_DATA(self, arg: str) -> None:
         if self.sender is None:
-            await self.push(status.MAIL_FIRST if self.greeted else status.HELLO_FIRST)
+            self.say(status.MAIL_FIRST if self.greeted else status.HELLO_FIRST)
         elif arg:
-            await self.push(status.NO_ARGUMENT)
+            self.say(status.NO_ARGUMENT)
         elif not self.recipients:
-            await self.push(status.NO_RECIPIENTS)
+            self.say(status.NO_RECIPIENTS)
         elif self.leaving:
-            await self.push(status.SHUTTING_DOWN)
+            self.say(status.SHUTTING_DOWN)
         else:
-            self.in_data = True
-            try:
-                await self.push(status.GO_AHEAD)
-                await self._take_message()
-            finally:
-                self.in_data = False
-                self.reset()
-            if self.leaving:
-                self.hang_up()
+            self.say(status.GO_AHEAD)
+            self.body = smtp_data.Body(self.rules.max_bytes)
 
-    async def _take_message(self) -> None:
-        """Read it to its end, whatever becomes of it, hand it over and answer."""
-        body = await smtp_data.read_message(self._reader, self.rules.max_bytes, self._reset_timeout)
+    def take(self, body: bytes | smtp_data.Refusal) -> None:
+        """Hand the message over, whatever becomes of it, and answer."""
+        trusted = self.rules.trusted(self.info.ip)
         if isinstance(body, smtp_data.Refusal):
-            await self.push(body.reply)
+            self._end_message(body.reply)
             if body.lost:
                 self.hang_up()
             return
-        trusted = self.rules.trusted(self.info.ip)
         if has_bare_line_end(body):
             if self.info.login is None and not trusted:
-                await self.push(status.BARE_LINE_END)
+                self._end_message(status.BARE_LINE_END)
                 return
             body = with_crlf(body)
-        reply = await self.intake.receive(self._arrival(body, trusted))
+        arrival = self._arrival(body, trusted)
+        self.reset()
+        self.ask(self.intake.receive(arrival), self._end_message)
+
+    def _end_message(self, reply: str | None) -> None:
+        self.reset()
+        reply = reply or status.FAILED_HERE
         if reply.startswith("2"):
             self.errors = 0
-        await self.push(reply)
+        self.say(reply)
+        if self.leaving:
+            self.hang_up()
 
     def _arrival(self, body: bytes, trusted: bool) -> Arrival:
         info, now = self.info, datetime.now(UTC)
@@ -221,27 +241,30 @@ class Server(Wire, LoginSteps):
         )
         return Arrival(
             sender=self.sender or "", recipients=list(self.recipients), raw=head + body, ip=info.ip, helo=info.helo, login=info.login,
-            tls=info.tls, received_at=now, smtputf8=self.smtputf8, trusted=trusted, kind=info.kind,
+            tls=info.tls, received_at=now, smtputf8=self.smtputf8, trusted=trusted, kind=info.kind, head_bytes=len(head),
         )  # fmt: skip
 
-    async def smtp_RSET(self, arg: str) -> None:
+    def smtp_RSET(self, arg: str) -> None:
         if not arg:
             self.reset()
-        await self.push(status.NO_ARGUMENT if arg else status.OK)
+        self.say(status.NO_ARGUMENT if arg else status.OK)
 
-    async def smtp_NOOP(self, arg: str) -> None:
-        await self.push(status.OK)
+    def smtp_NOOP(self, arg: str) -> None:
+        self.say(status.OK)
 
-    async def smtp_QUIT(self, arg: str) -> None:
-        await self.push(status.NO_ARGUMENT if arg else status.BYE)
+    def smtp_QUIT(self, arg: str) -> None:
+        self.say(status.NO_ARGUMENT if arg else status.BYE)
         if not arg:
             self.hang_up()
 
-    async def smtp_VRFY(self, arg: str) -> None:
-        await self.push(status.NOT_VERIFIED)
+    def smtp_VRFY(self, arg: str) -> None:
+        self.say(status.NOT_VERIFIED)
 
-    async def smtp_EXPN(self, arg: str) -> None:
-        await self.push(status.NOT_OFFERED)
+    def smtp_EXPN(self, arg: str) -> None:
+        self.say(status.NOT_OFFERED)
 
-    async def smtp_HELP(self, arg: str) -> None:
-        await self.push(status.HELP)
+    def smtp_HELP(self, arg: str) -> None:
+        self.say(status.HELP)
+
+
+Server.methods = {name[5:].encode(): method for name, method in vars(Server).items() if name.startswith("smtp_")}

@@ -1,17 +1,21 @@
-"""The wire under an SMTP session: lines in, replies out, limits, the switch to TLS, hanging up.
+"""The wire under an SMTP session: bytes in, lines and messages out of them, replies back, limits, the switch to TLS, hanging up.
 
-aiosmtpd gives the protocol class: streams, the handshake and the idle timer. The loop over commands is ours, because its own answers
-without the enhanced codes we advertise and keeps reading an endless line for as long as it lasts.
+    data_received ──▶ buffer ──▶ pump: line by line to `obey`, or (within DATA) to the body reader ──▶ replies, one write for all of a group
+
+Nothing here waits: a command whose answer takes time (`ask`, `later`) holds the pump, and what the client sends meanwhile stays in the
+buffer, up to a bound. A client that does not read its replies is not read either.
 """
 
 import asyncio
 import logging
 import ssl
-
-from aiosmtpd.smtp import SMTP, TLSSetupException
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
+from typing import Any
 
 from webapp.mail import smtp_data, status
 from webapp.mail.smtp_intake import Rules, SessionInfo
+from webapp.mail.smtp_places import place_of
 
 log = logging.getLogger("mailroom.smtp")
 IDENT = "Mailroom ESMTP"
@@ -21,23 +25,34 @@ LONGEST_COMMAND = 2048
 MOST_ERRORS = 100
 #: A client that does not read its last replies is cut off after so many seconds.
 LINGER_S = 5.0
+#: Bytes that may wait in the buffer while a command is being answered, and commands carried out before others get their turn.
+MOST_AHEAD, TURN = 256 * 1024, 200
 
 
-class Wire(SMTP):
-    """One connection; enters itself into `live` for as long as it lasts. `obey` is the session's."""
-
-    line_length_limit = smtp_data.CHUNK
+class Wire(asyncio.Protocol):
+    """One connection; enters itself into `live` for as long as it lasts. `obey` and `take` are the session's."""
 
     def __init__(self, rules: Rules, live: "set[Wire]", loop: asyncio.AbstractEventLoop) -> None:
-        self.rules, self.live = rules, live
+        self.rules, self.live, self.loop = rules, live, loop
         self.context: ssl.SSLContext | None = None if rules.implicit_tls else rules.tls()
         self.info = SessionInfo(ip="", kind=rules.kind)
-        self.in_data = self.leaving = self.gone = False
-        self.errors = 0
-        super().__init__(object(), hostname=rules.hostname, ident=IDENT, tls_context=self.context, timeout=rules.idle_s, loop=loop)
+        self.transport: asyncio.Transport | None = None
+        self.buffer, self.out = bytearray(), list[bytes]()
+        self.body: smtp_data.Body | None = None
+        #: a command is being answered · the client does not read · it has said its last word · the server stops · hung up
+        self.busy = self.clogged = self.ended = self.leaving = self.gone = False
+        self.waiting_for_line: asyncio.Future[bytes | None] | None = None
+        self.longest, self.errors, self.since_seen = LONGEST_COMMAND, 0, 0
+        self.place, self.seen_at = "", 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._paused = False
 
-    async def obey(self, line: bytes) -> None:
-        """Carry out one command line (its end is gone) and answer."""
+    def obey(self, line: bytes) -> None:
+        """Carry out one command line (its end is gone) and answer, now or later."""
+        raise NotImplementedError
+
+    def take(self, body: bytes | smtp_data.Refusal) -> None:
+        """Take the message that DATA brought, or answer why it was refused."""
         raise NotImplementedError
 
     def start_anew(self) -> None:
@@ -47,116 +62,255 @@ class Wire(SMTP):
     # --- the connection ------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A new client; or the same one behind TLS, of whom everything said before is forgotten (RFC 3207 section 4.2)."""
-        starting = self._original_transport is None
-        super().connection_made(transport)
-        self.start_anew()
-        if not starting:
-            self.info = SessionInfo(ip=self.info.ip, kind=self.rules.kind, tls=True)
-            return
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
         peer = transport.get_extra_info("peername")
         ip = str(peer[0]) if isinstance(peer, tuple) else "127.0.0.1"
         self.info = SessionInfo(ip=ip, kind=self.rules.kind, tls=self.rules.implicit_tls)
+        self.start_anew()
+        self.place = place_of(ip)
         self.live.add(self)
-        self.rules.connections[ip] = self.rules.connections.get(ip, 0) + 1
+        self.rules.connections[self.place] = number = self.rules.connections.get(self.place, 0) + 1
+        self.touch()
+        if number > self.rules.per_ip_connections or not self.rules.make_room(self.live):
+            self.say(status.TOO_MANY_CONNECTIONS)
+            return
+        self._timer = self.loop.call_later(self.rules.idle_s, self._look)
+        self.say(f"220 {self.rules.hostname} {IDENT}")
+        self.flush()
 
     def connection_lost(self, error: Exception | None) -> None:
-        if self in self.live:
-            self.live.discard(self)
-            left = self.rules.connections.get(self.info.ip, 1) - 1
-            if left > 0:
-                self.rules.connections[self.info.ip] = left
-            else:
-                self.rules.connections.pop(self.info.ip, None)
-        super().connection_lost(error)
+        if self not in self.live:
+            return
+        self.live.discard(self)
+        left = self.rules.connections.get(self.place, 1) - 1
+        if left > 0:
+            self.rules.connections[self.place] = left
+        else:
+            self.rules.connections.pop(self.place, None)
+        if not self.gone:
+            log.info("SMTP connection from %s ended: %s", self.info.ip, type(error).__name__ if error else "closed by the client")
+        self.gone = True
+        self.buffer.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.waiting_for_line is not None and not self.waiting_for_line.done():
+            self.waiting_for_line.cancel()
 
     def hang_up(self) -> None:
         """Close once what was written is on its way; nothing more is read."""
         if self.gone:
             return
+        self.flush()
         self.gone = True
-        transport = self.transport
-        if isinstance(transport, asyncio.Transport):
-            transport.close()
-            self.loop.call_later(LINGER_S, transport.abort)
+        self.buffer.clear()
+        if self.transport is not None:
+            self.transport.close()
+            self.loop.call_later(LINGER_S, self.transport.abort)
 
     def goodbye(self) -> None:
-        """The server is stopping: finish DATA, else say 421 and hang up."""
+        """The server is stopping: finish a message that is on its way, else say 421 and hang up."""
         self.leaving = True
-        if not self.in_data:
-            self.write_reply(status.SHUTTING_DOWN)
+        if not self.in_message:
+            self.say(status.SHUTTING_DOWN)
 
-    def _timeout_cb(self) -> None:
-        self.write_reply(status.IDLE_TOO_LONG)
+    @property
+    def in_message(self) -> bool:
+        """Whether a message is being read or stored."""
+        return self.body is not None or (self.busy and self.waiting_for_line is None)
+
+    def touch(self) -> None:
+        """The client did something: its time begins anew."""
+        self.seen_at = self.loop.time()
+
+    def _look(self) -> None:
+        """Cut off a client that was idle for too long. One timer a connection, set again rather than for each command."""
+        idle_s = self.rules.patience_s(len(self.live))
+        left = self.seen_at + idle_s - self.loop.time()
+        if self.gone:
+            return
+        if left <= 0 and (not self.busy or self.waiting_for_line is not None or self.clogged):
+            self.say(status.IDLE_TOO_LONG)
+            return
+        self._timer = self.loop.call_later(min(max(left, 0.05), self.rules.idle_s), self._look)
 
     # --- replies -------------------------------------------------------------------------------------
 
-    def write_reply(self, reply: str | bytes) -> None:
-        """Put one reply on its way. 421 ends the connection (RFC 5321 section 3.8)."""
+    def say(self, reply: str | bytes) -> None:
+        """Put one reply on its way; it leaves with `flush`. 421 ends the connection (RFC 5321 section 3.8)."""
+        if self.gone:
+            return
         line = reply if isinstance(reply, bytes) else " ".join(reply.split()).encode(errors="replace")
-        if not self.gone:
-            self._writer.write(line + b"\r\n")
+        self.out.append(line)
         if line.startswith(b"5"):
             self.errors += 1
-        if line.startswith(b"421"):
+        elif line.startswith(b"421"):
             self.hang_up()
 
-    async def push(self, reply: str | bytes) -> None:
-        """Send one reply and wait for a client that reads slowly."""
-        # aiosmtpd's only own reply left is the one before the handshake.
-        self.write_reply(status.READY_FOR_TLS if reply == "220 Ready to start TLS" else reply)
-        if not self.gone:
-            await self._writer.drain()
+    def flush(self) -> None:
+        """Send what was said, in one write."""
+        if self.out and self.transport is not None and not self.gone:
+            self.out.append(b"")
+            self.transport.write(b"\r\n".join(self.out))
+        self.out.clear()
 
-    # --- the loop --------------------------------------------------------------------------------------
+    def pause_writing(self) -> None:
+        self.clogged = True
 
-    async def _handle_client(self) -> None:
-        """Read commands and obey until somebody hangs up."""
-        try:
-            if self.rules.connections.get(self.info.ip, 0) > self.rules.per_ip_connections:
-                await self.push(status.TOO_MANY_CONNECTIONS)
+    def resume_writing(self) -> None:
+        self.clogged = False
+        self.pump()
+
+    # --- what comes in -------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self.gone:
+            return
+        self.buffer += data
+        if self.body is not None:
+            self.since_seen += len(data)
+            if self.since_seen >= smtp_data.CHUNK:
+                self.since_seen = 0
+                self.touch()
+        self.pump()
+        if not self._paused and (self.busy or self.clogged) and len(self.buffer) > MOST_AHEAD and self.transport is not None:
+            self._paused = True
+            self.transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        """Whoever sends everything and closes its side still hears the replies; TLS knows no half-closed line."""
+        self.ended = True
+        self.pump()
+        return not self.info.tls and not self.gone
+
+    def pump(self) -> None:
+        """Carry out what lies in the buffer until something has to be waited for."""
+        turns = 0
+        while self.buffer and self.errors <= MOST_ERRORS and not (self.busy or self.gone or self.clogged):
+            if not (self._next_body() if self.body is not None else self._next_command()):
+                break
+            turns += 1
+            if turns >= TURN:
+                self.flush()
+                self.loop.call_soon(self.pump)
                 return
-            await self.push(f"220 {self.hostname} {IDENT}")
-            while not self.gone:
-                line = await self.next_line(LONGEST_COMMAND)
-                if line is not None:
-                    await self._obey_safely(line)
-                if self.errors > MOST_ERRORS:
-                    await self.push(status.TOO_MANY_ERRORS)
-        except (asyncio.IncompleteReadError, ConnectionError, TLSSetupException) as ended:
-            log.info("SMTP connection from %s ended: %s", self.info.ip, type(ended).__name__)
-        finally:
+        if self.errors > MOST_ERRORS:
+            self.say(status.TOO_MANY_ERRORS)
+        self.flush()
+        if self.waiting_for_line is not None:
+            self._offer_line()
+        if self._paused and not (self.busy or self.clogged or self.gone) and self.transport is not None:
+            self._paused = False
+            self.transport.resume_reading()
+        if self.ended and not (self.busy or self.clogged):
             self.hang_up()
 
-    async def start_tls(self) -> None:
-        """Do the handshake; what the client sent ahead of it is thrown away. One that fails ends the connection."""
-        try:
-            await super().smtp_STARTTLS("")
-        finally:
-            if not self.info.tls:
+    def _next_command(self) -> bool:
+        line = self._cut_line(LONGEST_COMMAND)
+        if line is None:
+            return False
+        if line:
+            try:
+                self.obey(line.rstrip(b"\r\n"))
+            except Exception:
+                log.exception("SMTP session failed")
+                self.say(status.FAILED_HERE)
+        return True
+
+    def _cut_line(self, most: int) -> bytes | None:
+        """The next line with its end; None while it is not whole; empty when it was too long, which is answered already."""
+        end = self.buffer.find(b"\n")
+        if end < 0:
+            if len(self.buffer) > smtp_data.CHUNK:
+                self.say(status.COMMAND_TOO_LONG)
                 self.hang_up()
-                if self in self.live:  # asyncio tells nobody that a connection ended within the handshake
-                    self.connection_lost(None)
+            return None
+        line = bytes(self.buffer[: end + 1]) if end < most else b""
+        del self.buffer[: end + 1]
+        if end >= most:
+            self.say(status.COMMAND_TOO_LONG)
+        return line
+
+    def _next_body(self) -> bool:
+        body = self.body.feed(self.buffer) if self.body is not None else None
+        if body is None:
+            return False
+        self.body = None
+        self.touch()
+        try:
+            self.take(body)
+        except Exception:
+            log.exception("SMTP session failed")
+            self.say(status.FAILED_HERE)
+        return True
+
+    # --- what takes time -----------------------------------------------------------------------------
+
+    def ask(self, question: str | Awaitable[str | None] | None, then: Callable[[str | None], None]) -> None:
+        """Go on with the answer: at once when it is there, else when it comes; a failure of ours is never the sender's fault (451)."""
+        if question is None or isinstance(question, str):
+            then(question)
+            return
+        self.busy = True
+        self.flush()
+        asyncio.ensure_future(question, loop=self.loop).add_done_callback(partial(self._answered, then))
+
+    def _answered(self, then: Callable[[str | None], None], answer: "asyncio.Future[str | None]") -> None:
+        self.busy = False
+        self.touch()
+        try:
+            then(answer.result())
+        except asyncio.CancelledError:
+            self.hang_up()
+        except Exception:
+            log.exception("SMTP session failed")
+            self.say(status.FAILED_HERE)
+            if self.leaving:
+                self.hang_up()
+        self.pump()
+
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Carry out a command of several steps; the pump stands still until it ends."""
+
+        async def finish() -> None:
+            await work
+
+        self.ask(finish(), lambda _: None)
 
     async def next_line(self, most: int) -> bytes | None:
-        """The next line without its end; None when it was too long, which is answered already."""
+        """The next line without its end, within `later`; None when it was too long, which is answered already."""
+        self.flush()
+        self.longest = most
+        self.waiting_for_line = self.loop.create_future()
+        self._offer_line()
         try:
-            line = await self._reader.readuntil(b"\n")
-        except asyncio.LimitOverrunError:
-            await self.push(status.COMMAND_TOO_LONG)
-            self.hang_up()
-            return None
-        if len(line) > most:
-            await self.push(status.COMMAND_TOO_LONG)
-            return None
-        return line.rstrip(b"\r\n")
+            return await self.waiting_for_line
+        finally:
+            self.waiting_for_line = None
 
-    async def _obey_safely(self, line: bytes) -> None:
-        """A failure of ours is never the sender's fault: 451, and the message is not taken."""
+    def _offer_line(self) -> None:
+        if self.waiting_for_line is None or self.waiting_for_line.done():
+            return
+        line = self._cut_line(self.longest)
+        if line is not None:
+            self.waiting_for_line.set_result(line.rstrip(b"\r\n") if line else None)
+        elif self.gone or self.ended:
+            self.waiting_for_line.cancel()
+
+    async def start_tls(self, context: ssl.SSLContext) -> None:
+        """Do the handshake; what the client sent ahead of it is thrown away, and so is all it said before (RFC 3207 section 4.2)."""
+        self.say(status.READY_FOR_TLS)
+        self.flush()
+        self.buffer.clear()
+        transport = self.transport
+        assert transport is not None
         try:
-            await self.obey(line)
-        except Exception as error:
-            if self.gone or self.transport is None or isinstance(error, asyncio.IncompleteReadError):
-                raise
-            log.exception("SMTP session failed")
-            await self.push(status.FAILED_HERE)
+            self.transport = await self.loop.start_tls(transport, self, context, server_side=True, ssl_handshake_timeout=self.rules.idle_s)
+        except (OSError, ssl.SSLError, TimeoutError) as error:
+            log.info("SMTP connection from %s ended: %s", self.info.ip, type(error).__name__)
+            self.hang_up()
+            self.connection_lost(None)  # asyncio tells nobody that a connection ended within the handshake
+            return
+        self.info = SessionInfo(ip=self.info.ip, kind=self.rules.kind, tls=True)
+        self.context = None
+        self.start_anew()

@@ -66,6 +66,7 @@ LOGIN_GIVEN_UP = "501 5.7.0 The login was given up"
 
 # --- our own state ---------------------------------------------------------------------------------------
 TOO_MANY_CONNECTIONS = "421 4.7.0 Too many connections from your address"
+MAKING_ROOM = "421 4.3.2 Too many connections, and yours was idle; try again"
 SHUTTING_DOWN = "421 4.3.2 The server is stopping; try again in a minute"
 IDLE_TOO_LONG = "421 4.4.2 Nothing was sent for too long"
 STORE_FAILED = "451 4.3.0 The message could not be stored; try again"
