@@ -11,7 +11,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "mail_archived": ("message_id", "is_test"),
     "mail_submitted": ("message_id",),
     "run_finished": ("run_id",),
-    "delivery_changed": ("delivery_id", "state"),
+    "deliveries_changed": ("workspace_id", "states"),  # {delivery id: state}, of one batch
     "domain_verified": ("domain_id",),
     "domain_unverified": ("domain_id",),
     "mailbox_deleted": ("mailbox_id",),

@@ -7,38 +7,51 @@
 Network never runs inside any of them.
 """
 
-from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, case, func, insert, select, update
+from sqlalchemy import and_, select, update
 
-from webapp.core import counters, events, leases, live, rollups
+from webapp.core import leases
+from webapp.core.bulk import among, insert_rows, update_rows
 from webapp.core.db import database_now, db, is_sqlite
-from webapp.messages.models import Message
-from webapp.sending import history, settle
+from webapp.sending import history, holds, settle
 from webapp.sending.models import STREAMS, Attempt, Delivery, Outgoing
 from webapp.sending.settle import Outcome, Waiting
+from webapp.sending.tally import LIVE_EVENT as LIVE_EVENT
+from webapp.sending.tally import OVERALL as OVERALL
+from webapp.sending.tally import count_moves as count_moves
+from webapp.sending.tally import counter as counter
+from webapp.sending.tally import refresh_copies as refresh_copies
+from webapp.sending.tally import tell as tell
 
 #: how long a claim holds without being extended; DESIGN promise 2 asks for takeover within 20 s
 LEASE_S = 15.0
 BATCH = 100
-LIVE_EVENT = "deliveries-changed"
-
-#: of an archive copy with several recipients the first of these that any of them is in
-OVERALL = ("leased", "queued", "deferred", "uncertain", "held", "bounced", "suppressed", "sent", "captured", "cancelled")
+#: what is read of a row that is worked on, in the order of `Waiting`
+COLUMNS = (
+    Delivery.id, Delivery.workspace_id, Delivery.outgoing_id, Outgoing.message_id, Delivery.mailbox_id, Delivery.recipient, Delivery.domain,
+    Delivery.stream, Delivery.state, Delivery.attempts, Delivery.sent_again, Delivery.on_wire_at, Delivery.boot_id, Delivery.created_at,
+    Outgoing.envelope_sender, Outgoing.raw_id, Outgoing.recipient_count, Outgoing.reports, Outgoing.delay_told_at,
+    Delivery.waits_from,
+)  # fmt: skip
+_UNSYNCED = {"synchronize_session": False}
 
 
 def is_due(now: datetime) -> Any:
     return and_(Delivery.next_attempt_at.is_not(None), Delivery.next_attempt_at <= now)
 
 
-def has_due() -> bool:
-    """Whether a row waits for a worker now."""
+def has_due(streams: Sequence[str] = STREAMS, *, without: Sequence[str] = ()) -> bool:
+    """Whether a row of these streams waits for a worker now, but for those of some domains."""
     # The index begins with the stream, so naming the streams makes this two short looks into it.
-    query = select(Delivery.id).where(Delivery.stream.in_(STREAMS), is_due(database_now()))
+    query = select(Delivery.id).where(Delivery.stream.in_(streams), is_due(database_now()), *_elsewhere(without))
     return db.session.scalar(query.limit(1)) is not None
+
+
+def _elsewhere(without: Sequence[str]) -> list[Any]:
+    return [Delivery.domain.not_in(without)] if without else []
 
 
 def has_expired() -> bool:
@@ -50,140 +63,113 @@ def _ran_out(before: datetime) -> Any:
     return and_(Delivery.lease_until.is_not(None), Delivery.lease_until < before)
 
 
-def claim(owner: str, boot_id: str, limit: int = BATCH) -> list[Waiting]:
-    """Lease up to `limit` due rows, transactional ones first; commit before working on them."""
-    ids: list[int] = []
-    for stream in ("transactional", "bulk"):
-        if len(ids) < limit:
-            due = and_(Delivery.stream == stream, is_due(database_now()))
-            ids += leases.claim(Delivery, due, limit=limit - len(ids), lease_s=LEASE_S, order=Delivery.next_attempt_at, owner=owner)
-    if not ids:
+def claim(owner: str, boot_id: str, limit: int = BATCH, stream: str | None = None, *, without: Sequence[str] = ()) -> list[Waiting]:
+    """Lease up to `limit` due rows; commit before working on them. What comes back is sorted by mail.
+
+    stream   of one stream alone; without it transactional rows first, then bulk
+    without  domains that are left alone for now
+    Rows of a domain or mailbox that is on hold are held instead, so that fewer rows than asked for may come although more are due.
+    """
+    now = database_now()
+    rows: list[Waiting] = []
+    for name in STREAMS if stream is None else (stream,):
+        if len(rows) < limit:
+            rows += _due(name, now, limit - len(rows), without)
+    if not rows:
         return []
-    rows = waiting(Delivery.id.in_(ids))
-    values = {"state": "leased", "next_attempt_at": None, "boot_id": boot_id, "updated_at": database_now()}
-    db.session.execute(update(Delivery).where(Delivery.id.in_(ids)).values(values), execution_options={"synchronize_session": False})
+    kept = holds.keep_back(rows, now)
+    rows = sorted((row for row in rows if row.id not in kept), key=lambda row: (row.raw_id, row.id))
+    values = {
+        "state": "leased", "next_attempt_at": None, "lease_until": now + timedelta(seconds=LEASE_S), "lease_owner": owner,
+        "boot_id": boot_id, "updated_at": now,
+    }  # fmt: skip
+    change = update(Delivery).where(among(Delivery.id, [row.id for row in rows])).values(values)
+    db.session.execute(change, execution_options=_UNSYNCED)
     count_moves((row.workspace_id, row.state, "leased") for row in rows)
     return rows
 
 
+def _due(stream: str, now: datetime, limit: int, without: Sequence[str]) -> list[Waiting]:
+    """The rows whose turn it is, locked; those that another claim has in hand are passed over."""
+    query = select(*COLUMNS).join(Outgoing).where(Delivery.stream == stream, is_due(now), leases.free(Delivery, now))
+    query = query.where(*_elsewhere(without))
+    query = query.order_by(Delivery.next_attempt_at, Delivery.id).limit(limit)
+    if not is_sqlite():
+        query = query.with_for_update(skip_locked=True, of=Delivery)
+    return [Waiting._make(row) for row in db.session.execute(query)]
+
+
 def waiting(condition: Any) -> list[Waiting]:
     """Rows with what it takes to send them, those of one mail together."""
-    columns = (
-        Delivery.id, Delivery.workspace_id, Delivery.outgoing_id, Outgoing.message_id, Delivery.mailbox_id, Delivery.recipient,
-        Delivery.stream, Delivery.state, Delivery.attempts, Delivery.sent_again, Delivery.on_wire_at, Delivery.boot_id,
-        Delivery.created_at, Outgoing.envelope_sender, Outgoing.raw_id,
-    )  # fmt: skip
-    found = db.session.execute(select(*columns).join(Outgoing).where(condition).order_by(Outgoing.raw_id, Delivery.id))
-    return [Waiting(**row._mapping) for row in found]
+    query = select(*COLUMNS).join(Outgoing).where(condition).order_by(Outgoing.raw_id, Delivery.id)
+    return [Waiting._make(row) for row in db.session.execute(query)]
 
 
 def still_held(rows: Sequence[Waiting], owner: str) -> set[int]:
     """Which of these rows this holder still has; they are locked for the rest of the transaction."""
-    query = select(Delivery.id).where(Delivery.id.in_([row.id for row in rows]), Delivery.lease_owner == owner)
-    return set(db.session.scalars(query if is_sqlite() else query.with_for_update()))
-
-
-def record(owner: str, outcomes: Sequence[Outcome]) -> None:
-    """Write what the attempts brought. A row that somebody else took over meanwhile keeps its state, unless the mail was taken."""
-    if not outcomes:
-        return
-    now = database_now()
-    held = still_held([outcome.row for outcome in outcomes], owner)
-    ours = [o for o in outcomes if o.row.id in held]
-    changes = [{"id": o.row.id, **settle.settled(o, now), **_FREE, "updated_at": now} for o in ours]
-    db.session.execute(update(Delivery), changes)
-    db.session.execute(
-        insert(Attempt),
-        [
-            {
-                "delivery_id": o.row.id, "number": o.row.attempts + 1, "at": o.at, "host": o.host, "outcome": o.result.outcome,
-                "code": o.result.code, "text": settle.storable(o.result.text), "seconds": o.result.seconds,
-                "dialogue": settle.dialogue_kept(o.row.stream, o.result),
-            }
-            for o in outcomes
-        ],
-    )  # fmt: skip
-    history.attempted(ours, changes, now)
-    moved = [(o.row, change["state"]) for o, change in zip(ours, changes, strict=True)]
-    tell(moved)
-
-
-def put_back(owner: str, rows: Sequence[Waiting], *, reason: str | None = None) -> None:
-    """Rows that were claimed and not tried: to where they were, due at once; with a reason they are held until there is a way out."""
-    if not rows:
-        return
-    now = database_now()
-    held = still_held(rows, owner)
-    moved = []
-    for row in rows:
-        if row.id not in held:
-            continue
-        state = row.state_before if reason is None else "held"
-        moved.append((row, state))
-    changes = [
-        {
-            "id": row.id, "state": state, "next_attempt_at": now if reason is None else None, "held_reason": reason,
-            "held_by": None if reason is None else "transport", **_FREE, "updated_at": now,
-        }
-        for row, state in moved
-    ]  # fmt: skip
-    if changes:
-        db.session.execute(update(Delivery), changes)
-    if reason is not None:
-        history.moved(moved, now, {"reason": reason})
-    tell(moved)
+    query = select(Delivery.id).where(among(Delivery.id, [row.id for row in rows]), Delivery.lease_owner == owner)
+    return set(db.session.scalars(query if is_sqlite() else query.order_by(Delivery.id).with_for_update()))
 
 
 _FREE = {"lease_until": None, "lease_owner": None, "boot_id": None}
 
 
-def tell(moved: Sequence[tuple[Waiting, str]]) -> None:
-    """After leased rows changed: counters, the archive copies, listeners, open pages."""
-    count_moves((row.workspace_id, "leased", state) for row, state in moved)
-    refresh_copies({row.outgoing_id for row, _ in moved if row.message_id is not None})
-    for row, state in moved:
-        events.send("delivery_changed", delivery_id=row.id, state=state)
-    for workspace_id in {row.workspace_id for row, _ in moved}:
-        live.notify(workspace_id, LIVE_EVENT)
-
-
-#: states whose numbers of each day are kept, for rates
-ENDED = frozenset({"sent", "bounced"})
-
-
-def counter(state: str) -> str:
-    return f"deliveries:{state}"
-
-
-def count_moves(moves: Iterable[tuple[int, str | None, str | None]]) -> None:
-    """Keep the counters of the chips: (workspace, state before or None, state after or None)."""
-    sums: Tally[tuple[int, str]] = Tally()
-    for workspace_id, before, after in moves:
-        if before is not None:
-            sums[(workspace_id, counter(before))] -= 1
-        if after is not None:
-            sums[(workspace_id, counter(after))] += 1
-        if after in ENDED and after != before:
-            rollups.note("day", workspace_id, after)
-    for (workspace_id, name), by in sorted(sums.items()):
-        counters.bump(workspace_id, name, by)
-
-
-def refresh_copies(outgoing_ids: Iterable[int]) -> None:
-    """Give the archive copies of these mails the state of their recipients together."""
-    ids = list(outgoing_ids)
-    if not ids:
+def record(owner: str, outcomes: Sequence[Outcome]) -> None:
+    """Write what the attempts brought. A row that somebody else took over meanwhile keeps its state; its attempt is kept all the same."""
+    if not outcomes:
         return
-    rank = case({state: number for number, state in enumerate(OVERALL)}, value=Delivery.state, else_=len(OVERALL))
-    overall = select(Outgoing.message_id, func.min(rank)).join(Delivery, Delivery.outgoing_id == Outgoing.id)
-    rows = db.session.execute(overall.where(Outgoing.id.in_(ids), Outgoing.message_id.is_not(None)).group_by(Outgoing.message_id))
-    by_state: dict[str, list[int]] = {}
-    for message_id, number in rows:
-        state = OVERALL[number] if number < len(OVERALL) else "queued"
-        by_state.setdefault("queued" if state == "leased" else state, []).append(message_id)
-    for state, message_ids in by_state.items():
-        change = update(Message).where(Message.id.in_(message_ids), Message.delivery_state != state).values(delivery_state=state)
-        db.session.execute(change, execution_options={"synchronize_session": False})
+    now = database_now()
+    held = still_held([outcome.row for outcome in outcomes], owner)
+    ours = [outcome for outcome in outcomes if outcome.row.id in held]
+    changes = [settle.settled(outcome, now) for outcome in ours]
+    if changes:
+        names = ("id", *changes[0], *_FREE, "updated_at")
+        free = (*_FREE.values(), now)
+        update_rows(Delivery, names, [(o.row.id, *change.values(), *free) for o, change in zip(ours, changes, strict=True)])
+    insert_rows(Attempt, _ATTEMPT, [_attempt(outcome) for outcome in outcomes])
+    history.attempted(ours, changes, now)
+    tell([(outcome.row, change["state"]) for outcome, change in zip(ours, changes, strict=True)])
+
+
+_ATTEMPT = ("delivery_id", "number", "at", "host", "outcome", "code", "text", "seconds", "dialogue")
+
+
+def _attempt(outcome: Outcome) -> tuple[Any, ...]:
+    row, result = outcome.row, outcome.result
+    return (
+        row.id, row.attempts + 1, outcome.at, outcome.host, result.outcome, result.code, settle.storable(result.text), result.seconds,
+        settle.dialogue_kept(row.stream, result),
+    )  # fmt: skip
+
+
+def put_back(
+    owner: str, rows: Sequence[Waiting], *, reason: str | None = None, until: datetime | None = None, why: str | None = None
+) -> None:
+    """Rows that were claimed and not tried: to where they were, due at once.
+
+    reason      they are held until there is a way out
+    until, why  they are due then, because their destination asked us to slow down
+    """
+    if not rows:
+        return
+    now = database_now()
+    held = still_held(rows, owner)
+    ours = [row for row in rows if row.id in held]
+    changes: list[dict[str, Any]] = [
+        {
+            "state": row.state_before if reason is None else "held", "next_attempt_at": (until or now) if reason is None else None,
+            "held_reason": reason, "held_by": None if reason is None else "transport", **({"last_error": why} if why else {}),
+        }
+        for row in ours
+    ]  # fmt: skip
+    if not changes:
+        return
+    names, free = ("id", *changes[0], *_FREE, "updated_at"), (*_FREE.values(), now)
+    update_rows(Delivery, names, [(row.id, *change.values(), *free) for row, change in zip(ours, changes, strict=True)])
+    moved = [(row, change["state"]) for row, change in zip(ours, changes, strict=True)]
+    if reason is not None:
+        history.moved(moved, now, {"reason": reason})
+    tell(moved)
 
 
 def owners_expired(grace_s: float = 0.0) -> list[str]:
@@ -196,5 +182,5 @@ def extend(owner: str) -> int:
     """Hold on to everything that this holder has; returns how many rows that are."""
     change = update(Delivery).where(Delivery.lease_until.is_not(None), Delivery.lease_owner == owner)
     values = {"lease_until": database_now() + timedelta(seconds=LEASE_S)}
-    result: Any = db.session.execute(change.values(values), execution_options={"synchronize_session": False})
+    result: Any = db.session.execute(change.values(values), execution_options=_UNSYNCED)
     return int(result.rowcount)

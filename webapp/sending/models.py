@@ -55,6 +55,12 @@ class Outgoing(InWorkspace, Timestamps, Base):
     source_id: Mapped[int | None]
     #: the request that caused it
     request_id: Mapped[str | None]
+    #: how many recipients it has; 0 for mails of before this was kept
+    recipient_count: Mapped[int] = mapped_column(default=0, server_default="0")
+    #: what its envelope sender is told: nothing (empty), `failures`, or `all` (a long delay too)
+    reports: Mapped[str] = mapped_column(default="", server_default="")
+    #: when its sender was told that it is delayed; that happens once
+    delay_told_at: Mapped[datetime | None]
 
 
 class Delivery(Counted, Leased, Timestamps, Base):
@@ -67,6 +73,8 @@ class Delivery(Counted, Leased, Timestamps, Base):
               sqlite_where=text("next_attempt_at IS NOT NULL"), postgresql_where=text("next_attempt_at IS NOT NULL")),
         Index("ix_deliveries_lease_until", "lease_until",
               sqlite_where=text("lease_until IS NOT NULL"), postgresql_where=text("lease_until IS NOT NULL")),
+        Index("ix_deliveries_report_at", "report_at",
+              sqlite_where=text("report_at IS NOT NULL"), postgresql_where=text("report_at IS NOT NULL")),
         Index("ix_deliveries_held_by", "held_by", sqlite_where=text("held_by IS NOT NULL"), postgresql_where=text("held_by IS NOT NULL")),
         Index("ix_deliveries_workspace_id_id", "workspace_id", "id"),
         Index("ix_deliveries_workspace_id_state_id", "workspace_id", "state", "id"),
@@ -104,7 +112,7 @@ class Delivery(Counted, Leased, Timestamps, Base):
     last_error: Mapped[str | None]
     #: why it is held, in words
     held_reason: Mapped[str | None]
-    #: `person`, or `transport` (goes on by itself once there is a way out)
+    #: `person`; `transport` (goes on by itself once there is a way out); `domain` or `mailbox` (until that hold is lifted)
     held_by: Mapped[str | None]
     #: boot of the machine that holds the lease: what it noted without syncing is gone after a power loss
     boot_id: Mapped[str | None]
@@ -114,6 +122,10 @@ class Delivery(Counted, Leased, Timestamps, Base):
     on_wire_at: Mapped[datetime | None]
     #: when it reached a final state
     finished_at: Mapped[datetime | None]
+    #: since when its five days of attempts count, where it was let go again after it had been held or had ended
+    waits_from: Mapped[datetime | None]
+    #: when the sender of the mail is to be told about this recipient; set while there is something to tell
+    report_at: Mapped[datetime | None]
 
 
 class Attempt(Base):
@@ -136,3 +148,24 @@ class Attempt(Base):
     dialogue: Mapped[list[Any]] = mapped_column(default=list)
     #: how long it took
     seconds: Mapped[float]
+
+
+class Hold(InWorkspace, Timestamps, Base):
+    """Nothing leaves for a domain, or from a mailbox, until this is lifted.
+
+    state: applying ──(every waiting row is held)──> active ──> lifting ──(every row that it held goes on)──> gone
+    """
+
+    __tablename__ = "delivery_holds"
+    __table_args__ = (UniqueConstraint("workspace_id", "domain"), UniqueConstraint("workspace_id", "mailbox_id"))
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: recipients at this domain; NULL for a hold of a mailbox
+    domain: Mapped[str | None]
+    #: mail of this mailbox; NULL for a hold of a domain
+    mailbox_id: Mapped[int | None] = mapped_column(ForeignKey("mailboxes.id", ondelete="CASCADE"))
+    #: why, in the words of whoever ordered it
+    reason: Mapped[str] = mapped_column(default="")
+    #: who ordered it, by name
+    held_by: Mapped[str]
+    #: applying, active or lifting
+    state: Mapped[str] = mapped_column(default="applying")

@@ -1,11 +1,9 @@
 """The sending log keeps finished deliveries with their dialogue for 90 days (DESIGN section 2); the archived mail stays."""
 
-from collections import Counter
 from datetime import timedelta
 
 from sqlalchemy import delete, select
 
-from webapp.core import counters
 from webapp.core.db import database_now, db
 from webapp.sending import ledger
 from webapp.sending.models import FINAL, Delivery, Outgoing
@@ -29,6 +27,4 @@ def forget_old() -> int:
     empty = delete(Outgoing).where(Outgoing.id.in_(mails - left))
     db.session.execute(empty, execution_options={"synchronize_session": False})
     ledger.count_moves((row.workspace_id, row.state, None) for row in gone)
-    for workspace_id, number in sorted(Counter(row.workspace_id for row in gone).items()):
-        counters.bump(workspace_id, Delivery.__tablename__, -number)
     return len(gone)

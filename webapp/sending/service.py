@@ -10,14 +10,14 @@ from sqlalchemy import Row, Select, select, update
 
 from webapp.audit import service as audit
 from webapp.audit.service import Target
-from webapp.core import counters, events, live, queue
+from webapp.core import counters, queue
 from webapp.core.actor import Actor
 from webapp.core.db import database_now, db, is_sqlite
 from webapp.core.errors import InvalidState, NotFound
 from webapp.core.paging import Page, PageRequest, keyset
 from webapp.mail.address import BadAddress, is_valid_domain, normalise
 from webapp.mailboxes.models import Mailbox
-from webapp.sending import history, ledger, ways
+from webapp.sending import history, ledger, tally, ways
 from webapp.sending.models import STATES, Attempt, Delivery, Outgoing
 from webapp.sending.submitting import submit as submit
 from webapp.sending.system_mail import send_system_mail as send_system_mail
@@ -104,15 +104,19 @@ class Step:
 
 
 def _go(now: datetime, _actor: Actor) -> dict[str, Any]:
-    return {"state": "queued", "next_attempt_at": now, "bounce": None, "finished_at": None, "held_reason": None, "held_by": None}
+    return {
+        "state": "queued", "next_attempt_at": now, "bounce": None, "finished_at": None, "held_reason": None, "held_by": None,
+        "waits_from": now, "report_at": None,
+    }  # fmt: skip
 
 
 def _stay(_now: datetime, actor: Actor) -> dict[str, Any]:
-    return {"state": "held", "next_attempt_at": None, "held_reason": f"held by {actor.name or 'somebody'}", "held_by": "person"}
+    reason = f"held by {actor.name or 'somebody'}"
+    return {"state": "held", "next_attempt_at": None, "held_reason": reason, "held_by": "person", "report_at": None}
 
 
 def _end(now: datetime, _actor: Actor) -> dict[str, Any]:
-    return {"state": "cancelled", "next_attempt_at": None, "finished_at": now, "held_reason": None, "held_by": None}
+    return {"state": "cancelled", "next_attempt_at": None, "finished_at": now, "held_reason": None, "held_by": None, "report_at": None}
 
 
 STEPS = {
@@ -167,8 +171,7 @@ def _step(actor: Actor, delivery_id: int, step: Step) -> Shown:
     audit.record(actor, f"delivery.{step.verb}", Target("delivery", delivery_id, row.recipient), before=before, after=after)
     found = _find(actor, delivery_id)
     history.stepped(found, actor, step.verb, now)
-    events.send("delivery_changed", delivery_id=delivery_id, state=change["state"])
-    live.notify(actor.workspace_id, ledger.LIVE_EVENT)
+    tally.spread([(actor.workspace_id, delivery_id, change["state"])])
     if change["state"] == "queued":
         queue.ring("sending.drain")
     return found

@@ -1,19 +1,17 @@
 """What an attempt's result makes of its delivery. Pure: the same result on the same row gives the same change."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from webapp.mail.smtp_out import SendResult
-from webapp.sending.waits import UNCERTAIN_S, next_attempt
+from webapp.sending.waits import DELAY_NOTICE, UNCERTAIN_S, next_attempt
 
 #: what is kept of a foreign reply, in characters
 MOST_REPLY = 2000
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """A delivery as the drain holds it: what is needed to send it, and to go back to where it was."""
+class Waiting(NamedTuple):
+    """A delivery as the drain holds it: what is needed to send it, and to go back to where it was. `ledger.COLUMNS` has the same order."""
 
     id: int
     workspace_id: int
@@ -21,6 +19,7 @@ class Waiting:
     message_id: int | None
     mailbox_id: int | None
     recipient: str
+    domain: str
     stream: str
     #: before it was claimed: queued, deferred or uncertain; `leased` for one that is taken over
     state: str
@@ -31,7 +30,14 @@ class Waiting:
     created_at: datetime
     envelope_sender: str
     raw_id: int
-
+    #: how many recipients its mail has; 0 where that is not known
+    recipient_count: int = 0
+    #: what its sender is told: nothing (empty), `failures` or `all`
+    reports: str = ""
+    #: when its sender was told of a delay
+    delay_told_at: datetime | None = None
+    #: since when its five days count, where that is not its creation
+    waits_from: datetime | None = None
 
     @property
     def state_before(self) -> str:
@@ -41,9 +47,8 @@ class Waiting:
         return "uncertain" if self.on_wire_at is not None else "deferred" if self.attempts else "queued"
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """One attempt at one delivery and how it ended; without a result it ended before anything was tried."""
+class Outcome(NamedTuple):
+    """One attempt at one delivery and how it ended."""
 
     row: Waiting
     result: SendResult
@@ -52,22 +57,19 @@ class Outcome:
 
 
 def settled(outcome: Outcome, now: datetime) -> dict[str, Any]:
-    """The columns of the delivery after this attempt."""
+    """The columns of the delivery after this attempt; the same names in the same order whatever came of it."""
     row, result = outcome.row, outcome.result
+    answered = result.code is not None
     change: dict[str, Any] = {
         "state": "sent", "bounce": None, "attempts": row.attempts + 1, "next_attempt_at": None, "host": outcome.host or None,
-        "last_code": result.code, "last_reply": storable(result.text) if result.code is not None else None,
-        "last_error": None if result.code is not None or result.outcome == "sent" else storable(result.text),
-        "on_wire_at": None, "finished_at": now, "sent_again": row.sent_again,
+        "last_code": result.code, "last_reply": storable(result.text) if answered else None,
+        "last_error": None if answered or result.outcome == "sent" else storable(result.text),
+        "on_wire_at": None, "finished_at": now, "sent_again": row.sent_again, "report_at": None,
     }  # fmt: skip
     if result.outcome == "failed":
-        change.update(state="bounced", bounce="hard")
+        change.update(state="bounced", bounce="hard", report_at=now if row.reports else None)
     elif result.outcome == "retry":
-        again = next_attempt(row.created_at, row.attempts + 1, now)
-        if again is None:
-            change.update(state="bounced", bounce="expired")
-        else:
-            change.update(state="deferred", next_attempt_at=again, finished_at=None)
+        change.update(_later(row, now))
     elif result.outcome == "uncertain":
         once_more = row.stream == "transactional" and not row.sent_again
         change.update(
@@ -75,6 +77,18 @@ def settled(outcome: Outcome, now: datetime) -> dict[str, Any]:
             next_attempt_at=now + timedelta(seconds=UNCERTAIN_S) if once_more else None,
         )  # fmt: skip
     return change
+
+
+def _later(row: Waiting, now: datetime) -> dict[str, Any]:
+    """A transient answer: another attempt, or none any more after five days."""
+    again = next_attempt(row.waits_from or row.created_at, row.attempts + 1, now)
+    if again is None:
+        return {"state": "bounced", "bounce": "expired", "report_at": now if row.reports else None}
+    tells = row.reports == "all" and row.delay_told_at is None
+    return {
+        "state": "deferred", "next_attempt_at": again, "finished_at": None,
+        "report_at": max(now, row.created_at + DELAY_NOTICE) if tells else None,
+    }  # fmt: skip
 
 
 def dialogue_kept(stream: str, result: SendResult) -> list[str]:
@@ -85,4 +99,6 @@ def dialogue_kept(stream: str, result: SendResult) -> list[str]:
 
 def storable(text: str) -> str:
     """A foreign text as both databases can hold it: no NUL, no half surrogates, not endless."""
+    if len(text) <= MOST_REPLY and text.isascii() and "\x00" not in text:
+        return text
     return text[:MOST_REPLY].replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()

@@ -5,9 +5,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import insert
-
-from webapp.core import counters, errors, events, failpoints, live, queue
+from webapp.core import errors, events, failpoints, live, queue
+from webapp.core.bulk import insert_rows
 from webapp.core.config import settings
 from webapp.core.db import database_now, db
 from webapp.core.outside import outside
@@ -55,6 +54,7 @@ def submit(
         workspace_id=workspace_id, mailbox_id=mailbox_id, message_id=message_id, raw_id=stored.id, envelope_sender=sender,
         from_address=from_address, subject=ready.subject, message_id_header=ready.message_id, size_bytes=stored.size_bytes, stream=stream,
         kind=kind, source_type=source_type, source_id=source_id, request_id=request_id,
+        recipient_count=len(addresses),
     )  # fmt: skip
     failpoints.hit("submit.copied")
     db.session.add(outgoing)
@@ -71,23 +71,24 @@ def submit(
 def add_deliveries(outgoing: Outgoing, states: dict[str, str]) -> None:
     """The ledger's rows in one statement, their counters, and the bell."""
     now, way = database_now(), ways.platform()
-    rows = [
-        {
-            "workspace_id": outgoing.workspace_id, "outgoing_id": outgoing.id, "mailbox_id": outgoing.mailbox_id, "stream": outgoing.stream,
-            "recipient": address, "domain": address.rpartition("@")[2], "state": state, "created_at": now, "updated_at": now,
-            "next_attempt_at": now if state == "queued" else None, "host": way.name if state == "captured" else None,
-            "held_reason": way.held_reason if state == "held" else None, "held_by": "transport" if state == "held" else None,
-            "finished_at": now if state == "captured" else None,
-        }
-        for address, state in states.items()
-    ]  # fmt: skip
-    db.session.execute(insert(Delivery), rows)
+    first = {
+        "queued": (now, None, None, None, None), "captured": (None, way.name, None, None, now),
+        "held": (None, None, way.held_reason, "transport", None),
+    }  # fmt: skip
+    shared = (outgoing.workspace_id, outgoing.id, outgoing.mailbox_id, outgoing.stream, 0, False, now, now)
+    rows = [(*shared, address, address.rpartition("@")[2], state, *first[state]) for address, state in states.items()]
+    insert_rows(Delivery, _DELIVERY, rows)
     history.begun(outgoing, {})
-    counters.bump(outgoing.workspace_id, Delivery.__tablename__, len(rows))
     ledger.count_moves((outgoing.workspace_id, None, state) for state in states.values())
     live.notify(outgoing.workspace_id, ledger.LIVE_EVENT)
     if "queued" in states.values():
         queue.ring("sending.drain")
+
+
+_DELIVERY = (
+    "workspace_id", "outgoing_id", "mailbox_id", "stream", "attempts", "sent_again", "created_at", "updated_at", "recipient", "domain",
+    "state", "next_attempt_at", "host", "held_reason", "held_by", "finished_at",
+)  # fmt: skip
 
 
 def first_states(addresses: Sequence[str], workspace_id: int) -> dict[str, str]:

@@ -8,7 +8,11 @@ WAITS_S = (60, 300, 900, 1800, 3600, 7200, 14400)
 GIVE_UP = timedelta(days=5)
 #: an uncertain transactional mail goes once more after this
 UNCERTAIN_S = 60
+#: its sender hears of a mail that waits so long (RFC 5321 section 4.5.4.1 leaves the time to us; hours are usual)
+DELAY_NOTICE = timedelta(hours=4)
 SPREAD = 0.1
+#: the longest wait that is ever planned
+MOST_WAIT = timedelta(seconds=WAITS_S[-1] * (1 + SPREAD))
 
 
 def wait_s(attempts: int, rng: random.Random | None = None) -> float:
@@ -17,9 +21,12 @@ def wait_s(attempts: int, rng: random.Random | None = None) -> float:
     return base * (1 + SPREAD * (2 * (rng or random).random() - 1))
 
 
-def next_attempt(created_at: datetime, attempts: int, now: datetime) -> datetime | None:
-    """When to try again; None when five days are over (RFC 5321 section 4.5.4.1 asks for at least four to five)."""
-    ends = created_at + GIVE_UP
+def next_attempt(since: datetime, attempts: int, now: datetime) -> datetime | None:
+    """When to try again; None when five days are over (RFC 5321 section 4.5.4.1 asks for at least four to five).
+
+    since  when the mail was accepted, or was let go again after it had been held or had ended
+    """
+    ends = since + GIVE_UP
     if now >= ends:
         return None
     return min(now + timedelta(seconds=wait_s(attempts)), ends)
