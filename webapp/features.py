@@ -25,6 +25,7 @@ FEATURES = (
     "trash",
     "search",
     "dashboard",
+    "watch",
 )
 DOORS = ("api", "pages", "jobs", "listeners")
 

@@ -20,7 +20,7 @@ PUBLIC = {
     "catcher.catch": "takes any request of whoever knows its address, and keeps it; changes nothing else",
     "health.healthz": "for load balancers",
     "health.readyz": "for load balancers",
-    "health.metrics": "for Prometheus",
+    "watch.metrics": "for Prometheus",
     "openapi.openapi_json": "the description of the API",
     "openapi.swagger": "the description of the API",
     "dashboard.home": "leads to sign-in by itself",

@@ -15,7 +15,7 @@ NOT_A_PAGE = {
     "openapi.openapi_json": "JSON",
     "health.healthz": "for load balancers",
     "health.readyz": "for load balancers",
-    "health.metrics": "for Prometheus",
+    "watch.metrics": "for Prometheus",
     "catcher.catch": "takes requests of programs",
     "attachment_links.download": "a file",
     "messages.attachment_file": "a file",

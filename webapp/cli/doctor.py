@@ -2,23 +2,22 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import asdict
 
 import click
 
 from webapp import create_app
-from webapp.cli import checks_machine, checks_services
+from webapp.cli import checks_machine
 from webapp.cli.edge import answer, as_json
-from webapp.cli.findings import Finding
+from webapp.core.db import begin_reading
 from webapp.processes.redis_server import with_embedded
 from webapp.settings import Settings, load_settings
+from webapp.watch import service
+from webapp.watch.findings import Finding
 
 _COLOURS = {"ok": "green", "warn": "yellow", "fail": "red"}
 _MACHINE = (
-    checks_machine.python, checks_machine.user, checks_machine.instance_folder, checks_machine.secret_key, checks_machine.disk,
-    checks_machine.clock, checks_machine.listening, checks_machine.certificate, checks_machine.public_url,
+    checks_machine.python, checks_machine.user, checks_machine.instance_folder, checks_machine.secret_key, checks_machine.listening,
 )  # fmt: skip
-_SERVICES = (checks_services.database, checks_services.broker, checks_services.parts, checks_services.resolver, checks_services.way_out)
 
 
 @click.command("doctor")
@@ -32,7 +31,7 @@ def doctor(as_json: bool) -> None:
             click.echo(f"{click.style(f'{finding.level:<4}', fg=_COLOURS[finding.level])}  {finding.subject:<10}  {finding.text}")
     failed = [finding for finding in findings if finding.level == "fail"]
     if as_json:
-        answer({"ok": not failed, "findings": [asdict(finding) for finding in findings]})
+        answer({"ok": not failed, "findings": [finding.as_json() for finding in findings]})
     if failed:
         subjects = ", ".join(dict.fromkeys(finding.subject for finding in failed))
         raise click.ClickException(f"{len(failed)} of {len(findings)} checks failed: {subjects}.")
@@ -43,8 +42,9 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from checks_machine.names(os.environ)
     for check in _MACHINE:
         yield from check(settings)
-    if not settings.secret_keys:
-        return  # nothing was started yet: there is no key, no database, nobody to ask
-    app = create_app(settings)
-    for ask in _SERVICES:
-        yield from ask(app, settings)
+    if not settings.secret_keys:  # nothing was started yet: there is no key, no database, nobody to ask
+        yield from service.of_settings(settings)
+        return
+    with create_app(settings).app_context():
+        begin_reading()
+        yield from service.examine()

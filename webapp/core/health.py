@@ -1,21 +1,22 @@
-"""/healthz (alive), /readyz (may be sent traffic) and /metrics."""
+"""/healthz (alive) and /readyz (may be sent traffic). What makes an installation slow is told by features through `worries`."""
 
 import os
-import time
-from datetime import datetime
-from typing import Any
+from collections.abc import Callable
 
-import redis
-from flask import Blueprint, Response, current_app
+from flask import Blueprint, Response
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
-from webapp.core import heartbeat, migrate, queue
+from webapp.core import heartbeat, migrate
 from webapp.core.db import db
 from webapp.core.envelope import json_response
 
 blp = Blueprint("health", __name__)
 PARTS = ("smtp", "worker", "scheduler")
+#: name -> function that answers with half-sentences about what is slow; cheap, since load balancers ask every few seconds
+worries: dict[str, Callable[[], list[str]]] = {}
+#: parts that this process has seen since it started: one that goes away later makes the installation slow, not unready
+_seen: set[str] = set()
 
 
 @blp.get("/healthz")
@@ -39,45 +40,22 @@ def readyz() -> Response:
     if there is None:
         degraded.append("redis does not answer; work goes on by the sweep")
     elif os.environ.get("MAILROOM_UNDER_UP"):
-        problems += [f"{part} has not reported in yet" for part in PARTS if part not in there]
-    age = oldest_job_age_s()
-    if age is not None and age > 60:
-        degraded.append(f"the oldest waiting job is {int(age)} s old")
+        _seen.update(there)
+        problems += [f"{part} has not reported in yet" for part in PARTS if part not in _seen]
+    if not problems:
+        degraded += _worries()
     body = {"status": "unready" if problems else "ready", "problems": problems, "degraded": degraded}
     return json_response(body, 503 if problems else 200)
 
 
-def oldest_job_age_s() -> float | None:
-    """Age of the oldest job in any queue; None when there is none or Redis is away."""
-    client: Any = current_app.extensions["redis"]
-    ages: list[float] = []
+def _worries() -> list[str]:
+    """What those who watch over something find slow; they ask the database, whose trouble is a problem elsewhere."""
+    found: list[str] = []
     try:
-        for name in queue.QUEUES:
-            first = client.lindex(f"rq:queue:{name}", 0)
-            if first:
-                made = client.hget(f"rq:job:{first.decode()}", "enqueued_at")
-                if made:
-                    ages.append(time.time() - _epoch(made.decode()))
-    except redis.RedisError:
-        return None
-    return max(ages, default=None)
-
-
-def _epoch(text_time: str) -> float:
-    return datetime.fromisoformat(text_time.replace("Z", "+00:00")).timestamp()
-
-
-@blp.get("/metrics")
-def metrics() -> Response:
-    """Prometheus text: who is there and how long the queues are."""
-    lines = ["# TYPE mailroom_parts gauge"]
-    for part, number in sorted((heartbeat.parts() or {}).items()):
-        lines.append(f'mailroom_parts{{part="{part}"}} {number}')
-    lines.append("# TYPE mailroom_queue_jobs gauge")
-    client: redis.Redis = current_app.extensions["redis"]
-    try:
-        lines += [f'mailroom_queue_jobs{{queue="{name}"}} {client.llen(f"rq:queue:{name}")}' for name in queue.QUEUES]
-        lines.append("mailroom_redis_up 1")
-    except redis.RedisError:
-        lines.append("mailroom_redis_up 0")
-    return Response("\n".join(lines) + "\n", mimetype="text/plain; version=0.0.4")
+        for ask in worries.values():
+            found += ask()
+    except SQLAlchemyError:
+        found.append("the database did not answer in time")
+    finally:
+        db.session.rollback()
+    return found

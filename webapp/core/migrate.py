@@ -39,6 +39,11 @@ def current(connection: Connection) -> str | None:
     return found
 
 
+def is_newer(revision: str) -> bool:
+    """Whether a revision is none that this code knows: a later version made it."""
+    return revision not in {script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions()}
+
+
 def is_current(app: Flask) -> bool:
     """Whether the database has exactly the schema of this code. raises OperationalError when it cannot be asked"""
     with app.app_context(), db.engine.connect() as connection:
@@ -59,7 +64,7 @@ def upgrade(app: Flask, revision: str = "heads") -> bool:
             connection.rollback()
             if have == head() and revision == "heads":
                 return False
-            if have is not None and have not in {script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions()}:
+            if have is not None and is_newer(have):
                 raise RuntimeError(f"The database has schema {have}, which is newer than this program; start the newer version again.")
             command.upgrade(_config(connection), revision)
             return True

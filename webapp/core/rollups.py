@@ -4,6 +4,7 @@
     read(workspace_id, "hour", 24, ["received", "sent"])  the last 24 hours, oldest first, the running one at the end
 
 They stand among the counters as `hour:2026-11-21T08:received` and `day:2026-11-21:bounced`, in UTC; `forget` takes old ones away.
+Beside them `ever:hour:received` only grows; that is what /metrics shows.
 """
 
 from collections.abc import Sequence
@@ -62,9 +63,17 @@ def forget(workspace_ids: Sequence[int]) -> int:
     return gone
 
 
+def ever(span: str, what: str) -> str:
+    """The counter of all that was ever noted in hours, or in days."""
+    return f"ever:{span}:{what}"
+
+
 def _write(session: Session, noted: dict[tuple[int, str], int]) -> None:
-    for (workspace_id, counter), by in sorted(noted.items()):
-        counters.bump(workspace_id, counter, by, session)
+    sums = dict(noted)
+    for (workspace_id, counter), by in noted.items():
+        key = (workspace_id, ever(counter.partition(":")[0], counter.rpartition(":")[2]))
+        sums[key] = sums.get(key, 0) + by
+    counters.bump_many(sums, session)
 
 
 _pending: Pending[tuple[int, str]] = Pending("rollups", _write)

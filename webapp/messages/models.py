@@ -66,6 +66,7 @@ class Message(Timestamps, Leased, Base):
         _living("ix_messages_bounced", "workspace_id", "id", only="delivery_state = 'bounced'"),
         _living("ix_messages_is_test", "workspace_id", "id", only="is_test"),
         _partial("ix_messages_waiting", "id", only="state = 'received'"),
+        _partial("ix_messages_parked", "id", only="state = 'parked'"),
         _partial("ix_messages_trash", "deleted_at", only="deleted_at IS NOT NULL"),
         Index("ix_messages_raw_id", "raw_id"),
     )  # fmt: skip
