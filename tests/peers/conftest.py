@@ -1,8 +1,8 @@
 """One Postfix for all tests of a process, with a test authority's certificate; it hands mail for our domains to a port of ours.
 
-    example.test       maildirs ada@ and bert@; everybody else there is refused at RCPT
-    gone.test          taken at first, then bounced by Postfix itself
-    slow.test          taken, never delivered: a delay notice, then a bounce that says it expired
+    example.test       maildirs ada@ and bert@; later@ is told to come back, everybody else refused at RCPT
+    gone.test          an alias: ada@ is taken at first, then bounced by Postfix itself
+    slow.test          an alias: ada@ is taken, never delivered: a delay notice, then a bounce that says it expired
     back.test          an alias at another provider: me@back.test goes to hello@acme.test
     acme.test          ours, over STARTTLS when we offer it; secure.test: ours, only with a certificate of the authority
 """
@@ -36,9 +36,14 @@ MAILDIRS = ("ada@example.test", "bert@example.test")
 OPTIONS = {
     "smtputf8_enable": "yes", "message_size_limit": "30000000", "queue_run_delay": "1s", "minimal_backoff_time": "1s",
     "maximal_backoff_time": "1s", "delay_warning_time": "1s", "maximal_queue_lifetime": "3s", "bounce_queue_lifetime": "60s",
-    "relay_domains": "gone.test slow.test acme.test secure.test", "smtp_connect_timeout": "5s", "smtpd_tls_security_level": "may",
-    "virtual_alias_domains": "back.test", "virtual_alias_maps": "inline:{{me@back.test=hello@acme.test}}",
+    "relay_domains": "acme.test secure.test", "smtp_connect_timeout": "5s", "smtpd_tls_security_level": "may",
+    "virtual_alias_domains": "back.test gone.test slow.test",
+    "virtual_alias_maps": "inline:{{me@back.test=hello@acme.test}, {ada@gone.test=ada@void.test}, {ada@slow.test=ada@full.test}}",
     "smtp_tls_security_level": "may", "smtp_host_lookup": "native", "smtp_tls_loglevel": "1", "smtpd_tls_loglevel": "1",
+    "smtpd_recipient_restrictions": (
+        "check_recipient_access inline:{{later@example.test=450 4.7.1 come back in an hour}}, "
+        "check_sender_access inline:{{blocked@acme.test=554 5.7.1 this sender is not welcome}}"
+    ),
     "tls_random_source": "dev:/dev/urandom",
 }  # fmt: skip
 SERVICES = """\
@@ -82,7 +87,7 @@ def running() -> Iterator[Peer]:
     pair = authority.certify(PEER_HOST)
     ours, encrypting, wrapped = free_port(), free_port(), free_port()
     routes = f"acme.test=smtp:[127.0.0.1]:{ours}", f"secure.test=strict:[127.0.0.1]:{ours}"
-    ways = "}, {".join((*routes, "gone.test=error:5.1.1 mailbox gone for good", "slow.test=retry:4.2.2 mailbox is full"))
+    ways = "}, {".join((*routes, "void.test=error:5.1.1 mailbox gone for good", "full.test=retry:4.2.2 mailbox is full"))
     options = OPTIONS | {
         "transport_maps": f"inline:{{{{{ways}}}}}", "smtpd_tls_cert_file": str(pair.cert), "smtpd_tls_key_file": str(pair.key),
         "smtp_tls_CAfile": str(authority.file),
@@ -135,8 +140,9 @@ def certified(peer: Peer) -> dict[str, Path]:
 
 
 @pytest.fixture
-def send_to(app: Any, work_off: Callable[[], int]) -> Callable[[str], None]:
-    """Send what waits through this transport."""
+def send_to(app: Any, peer: Peer, work_off: Callable[[], int]) -> Callable[[str], None]:
+    """Send what waits through this transport; until then the way out is Postfix's plain port."""
+    use_transport(app, peer.url())
 
     def send(url: str) -> None:
         use_transport(app, url)
