@@ -13,6 +13,7 @@ from tests.factories.mailboxes import make_mailbox
 from tests.fakes import Listener
 from webapp.core.db import begin_writing, db
 from webapp.sending import service, work
+from webapp.sending.fleet import fleet
 from webapp.sending.models import Delivery, Outgoing
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
@@ -177,10 +178,11 @@ def hang_up(connection: socket.socket) -> bool:
 
 
 def run_drain(seconds: float = 5.0) -> bool:
-    """One round of the drain in this process, as a worker does it."""
+    """One round of the drain in this process, as a worker does it; waits for batches that went on without it."""
     db.session.commit()
     begin_writing()
     try:
         return work.drain(time.monotonic() + seconds)
     finally:
         db.session.commit()
+        assert fleet.wait(30), "a batch is still under way"

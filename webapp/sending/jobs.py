@@ -1,10 +1,11 @@
-"""The background door: one drain in the queue `mail`, and the chores around it."""
+"""The background door: a drain for each stream, transactional in the queue `mail`, bulk in `campaigns`, and the chores around them."""
 
 import logging
 
 from flask import Flask
 
-from webapp.core.queue import drain, every
+from webapp.core.db import db, reading
+from webapp.core.queue import drain, every, ring_now
 from webapp.sending import ledger, recover, release, retention, work
 from webapp.sending.transports.mx import MX
 
@@ -12,14 +13,31 @@ logger = logging.getLogger("mailroom.sending")
 
 
 def is_due() -> bool:
-    """Rows whose time has come, and rows whose holder is gone."""
-    return ledger.has_due() or ledger.has_expired() or recover.has_left()
+    """Transactional rows whose time has come, and rows whose holder is gone."""
+    return ledger.has_due(("transactional",)) or ledger.has_expired() or recover.has_left()
 
 
 @drain("sending.drain", queue="mail", due=is_due)
 def send_due(until: float) -> bool:
     """Hand over what is due; running it twice at once is harmless, since rows are claimed."""
-    return work.drain(until)
+    done = work.drain(until, ("transactional",))
+    with reading():
+        bulk = is_bulk_due()
+        db.session.rollback()
+    if bulk:  # whoever submitted rang this bell alone
+        ring_now("sending.bulk")
+    return done
+
+
+def is_bulk_due() -> bool:
+    """Bulk rows whose time has come."""
+    return ledger.has_due(("bulk",))
+
+
+@drain("sending.bulk", queue="campaigns", due=is_bulk_due)
+def send_bulk(until: float) -> bool:
+    """Hand over bulk mail; a transactional row that becomes due meanwhile goes first."""
+    return work.drain(until, ("bulk",))
 
 
 @every(10, "sending.release")

@@ -1,10 +1,10 @@
 """Notes of which rows are on the wire: one small file per claimed batch, for whoever takes over when its holder dies.
 
-    with Notes.start(folder, owner) as notes:     before the claim is committed
-        notes.body_begins(delivery_id, host)      before the first byte of the body
-        notes.answered(delivery_id, result)       the answer is known, its row not yet written
-        …results committed…
-                                                  on leaving: the file goes away
+    notes = Notes.start(folder, owner)            before the claim is committed
+    notes.body_begins(delivery_id, host)          before the first byte of the body
+    notes.answered(delivery_id, result)           the answer is known, its row not yet written
+    …results committed…
+    notes.finish()                                the file goes away
 
 The holder keeps the file locked (flock) for its life, so that anybody on this machine learns of its death at once and never takes
 over from a living one. Writes are not synced: they outlive the process, not a power cut; a row whose boot id is of another boot is
@@ -15,6 +15,7 @@ import ctypes
 import fcntl
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -44,10 +45,13 @@ def _owner(file: Path) -> str:
 
 
 class Notes:
-    """The notes of one batch; the holder's side."""
+    """The notes of one batch; the holder's side. Threads share it."""
 
     def __init__(self, file: Path, descriptor: int) -> None:
         self._file, self._descriptor = file, descriptor
+        self._lock = threading.Lock()
+        #: answers that wait for the next body, so that a pipe's answer and its next beginning are one write
+        self._answers: list[bytes] = []
 
     @classmethod
     def start(cls, folder: Path, owner: str) -> Self:
@@ -61,16 +65,37 @@ class Notes:
         return cls(file, descriptor)
 
     def body_begins(self, delivery_id: int, host: str) -> None:
+        """On disk as far as this process's death is concerned, together with every answer that waited."""
         failpoints.hit("wire.before_note")
-        os.write(self._descriptor, orjson.dumps({"id": delivery_id, "host": host}) + b"\n")
+        line = b'{"id":%d,"host":%s}\n' % (delivery_id, _quoted(host))
+        with self._lock:
+            if self._answers:
+                line = b"".join([*self._answers, line])
+                self._answers.clear()
+            os.write(self._descriptor, line)
         failpoints.hit("wire.noted")
 
-    def answered(self, delivery_id: int, result: SendResult) -> None:
+    def answered(self, delivery_id: int, result: SendResult, *, later: bool = False) -> None:
+        """What became of it.
+
+        later  with the next body of this batch, or `flush`: until then a death leaves this row in doubt, as it was a moment before
+        """
         answer = {
             "recipient": result.recipient, "outcome": result.outcome, "code": result.code, "text": result.text,
-            "dialogue": list(result.dialogue), "seconds": result.seconds,
+            "dialogue": result.dialogue, "seconds": result.seconds, "tls": result.tls,
         }  # fmt: skip
-        os.write(self._descriptor, orjson.dumps({"id": delivery_id, "answer": answer}) + b"\n")
+        line = orjson.dumps({"id": delivery_id, "answer": answer}) + b"\n"
+        with self._lock:
+            self._answers.append(line)
+        if not later:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the answers that wait."""
+        with self._lock:
+            if self._answers and self._descriptor >= 0:
+                os.write(self._descriptor, b"".join(self._answers))
+            self._answers.clear()
 
     def finish(self) -> None:
         """Every result is committed: the notes are no longer needed."""
@@ -93,6 +118,11 @@ class Notes:
             self.finish()
         else:
             self.let_go()
+
+
+@lru_cache(maxsize=256)
+def _quoted(host: str) -> bytes:
+    return orjson.dumps(host)
 
 
 @dataclass

@@ -1,14 +1,15 @@
 """The drain: claims batches and sends them until its time is up (DESIGN section 5, Out; PERFORMANCE rules 3, 4, 8).
 
     recover ─> claim, commit ─> local rows: deliver and record in one transaction
-                              ─> others: lane.send one by one, no transaction open, results noted
-                              ─> record results, put back the rest, commit ─> …
+                              ─> others: a journey; results recorded as they come, no transaction open while the network is used ─> …
+
+A batch that hangs somewhere is left to itself (`journey.leave`) after a moment, and the drain goes on with what else is due. A drain of
+bulk mail looks every few milliseconds whether a transactional row is due, and sends that first.
 """
 
 import logging
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -19,84 +20,93 @@ from webapp.core.db import db, reading
 from webapp.core.outside import outside
 from webapp.mail.smtp_out import SendResult
 from webapp.messages import admission, store
-from webapp.sending import ledger, ways, wire
-from webapp.sending.holding import Holding
-from webapp.sending.models import Delivery, Outgoing
+from webapp.sending import carriers, ledger, ways, wire
+from webapp.sending.fleet import fleet
+from webapp.sending.journey import LOOK_S, Journey
+from webapp.sending.models import STREAMS, Delivery, Outgoing
 from webapp.sending.recover import recover
 from webapp.sending.settle import Outcome, Waiting
-from webapp.sending.transports import Lane, Parcel, local
+from webapp.sending.transports import Transport, local
 
 logger = logging.getLogger("mailroom.sending")
+#: rows of one claim: many bulk rows share two transactions, few transactional ones wait for one another
+BATCHES = {"transactional": 100, "bulk": 1000}
+#: a batch that is not back after so long goes on without the drain
+PATIENCE_S = 1.0
+#: the time that one batch may begin letters, in seconds, whatever time its drain has
+SLICE_S = 5.0
 
 
-def drain(until: float) -> bool:
-    """Send what is due until `time.monotonic() >= until`; True when nothing due was left."""
+def drain(until: float, streams: Sequence[str] = STREAMS) -> bool:
+    """Send what is due in these streams until `time.monotonic() >= until`; True when nothing due was left."""
     recover()
-    lanes = Lanes()
+    crew = carriers.Crew(ways.platform())
     try:
-        while time.monotonic() < until:
-            if not send_batch(lanes, until):
-                return True
+        for stream in streams:
+            while time.monotonic() < until:
+                if not send_batch(crew, until, stream):
+                    break
     finally:
-        lanes.close()
+        crew.close()
     with reading():
-        left = ledger.has_due()
+        left = ledger.has_due(streams, without=crew.busy())
         db.session.rollback()
     return not left
 
 
-class Lanes:
-    """The connections of one drain, kept while it runs."""
-
-    def __init__(self) -> None:
-        self.transport = ways.platform()
-        self._lane: Lane | None = None
-
-    def take(self) -> Lane:
-        if self._lane is None:
-            if self.transport.open is None:
-                raise RuntimeError(f"the transport {self.transport.name} opens no lane")
-            self._lane = self.transport.open()
-        return self._lane
-
-    def close(self) -> None:
-        if self._lane is not None:
-            self._lane.close()
-            self._lane = None
-
-
-def send_batch(lanes: Lanes, until: float) -> bool:
+def send_batch(crew: "carriers.Crew", until: float, stream: str) -> bool:
     """One claim worked off, or as much of it as there is time for; False when nothing was due."""
+    busy = crew.busy()
     with reading():
-        due = ledger.has_due()
+        due = ledger.has_due((stream,), without=busy)
         db.session.rollback()
-    if not due:
+    if not due or fleet.is_full:
         return False
     folder: Path = wire.folder_of(settings().instance)
     owner = leases.new_owner()
-    with wire.Notes.start(folder, owner) as notes:
+    notes = wire.Notes.start(folder, owner)
+    try:
         failpoints.hit("send.notes_begun")
-        rows = ledger.claim(owner, wire.boot_id())
+        rows = ledger.claim(owner, wire.boot_id(), BATCHES[stream], stream, without=busy)
         failpoints.hit("send.before_claim_commit")
         db.session.commit()
         failpoints.hit("send.claimed")
-        if not rows:
-            return False
-        with Holding(owner) as holding:
-            here = ways.local_ones(rows)
-            db.session.rollback()
-            deliver_here(owner, [row for row in rows if row.id in here])
-            away = [row for row in rows if row.id not in here]
-            if lanes.transport.open is None:
-                ledger.put_back(owner, away, reason=lanes.transport.held_reason)
-            else:
-                outcomes, untried = send_away(lanes.take(), away, notes, holding, until)
-                ledger.record(owner, outcomes)
-                ledger.put_back(owner, untried)
-            failpoints.hit("send.before_commit")
-            db.session.commit()
-            failpoints.hit("send.committed")
+        here = ways.local_ones(rows)
+        db.session.rollback()
+        away = [row for row in rows if row.id not in here]
+        carrier = crew.carrier(stream)
+        if carrier is None and away:
+            _hold(owner, away, crew.transport)
+        deliver_here(owner, [row for row in rows if row.id in here])
+        if carrier is None or not away:
+            notes.finish()
+            return bool(rows)
+    except BaseException:
+        notes.let_go()
+        raise
+    _accompany(Journey(owner, notes, away, carrier, min(until, time.monotonic() + SLICE_S)), crew, until, stream)
     return True
+
+
+def _hold(owner: str, rows: list[Waiting], transport: Transport) -> None:
+    ledger.put_back(owner, rows, reason=transport.held_reason)
+    failpoints.hit("send.before_commit")
+    db.session.commit()
+    failpoints.hit("send.committed")
+
+
+def _accompany(journey: Journey, crew: "carriers.Crew", until: float, stream: str) -> None:
+    """Record what comes back, and let the batch go on alone when it takes long."""
+    patient_until = time.monotonic() + PATIENCE_S
+    while not journey.record_for(LOOK_S):
+        now = time.monotonic()
+        if journey.is_moving:
+            patient_until = now + PATIENCE_S
+        if now >= min(patient_until, until + PATIENCE_S):
+            journey.leave()
+            return
+        if stream == "bulk" and now < until:
+            send_batch(crew, until, "transactional")
 
 
 def deliver_here(owner: str, rows: Sequence[Waiting]) -> None:
@@ -129,44 +139,3 @@ def _deliver_one(row: Waiting) -> Outcome:
         text = f"the mailbox could not take it ({type(error).__name__})"
         result = SendResult(row.recipient, "retry", None, text, [], time.monotonic() - began)
     return Outcome(row, result, local.HOST, at)
-
-
-def send_away(
-    lane: Lane, rows: Sequence[Waiting], notes: wire.Notes, holding: Holding, until: float
-) -> tuple[list[Outcome], list[Waiting]]:
-    """Send one mail after the other; no transaction is open meanwhile. returns (what was tried, what was not)"""
-    outcomes: list[Outcome] = []
-    sources = Sources()
-    for index, row in enumerate(rows):
-        if time.monotonic() >= until or not holding.is_safe():
-            return outcomes, list(rows[index:])
-        at, began = outside().clock.now(), time.monotonic()
-        try:
-            parcel = Parcel(row.id, row.envelope_sender, row.recipient, sources.load(row.raw_id))
-            failpoints.hit("send.before_connect")
-            result = lane.send(parcel, partial(notes.body_begins, row.id, lane.host))
-            failpoints.hit("send.answered")
-        except Exception as error:  # one mail that breaks its sending must not take its neighbours along (C-25)
-            db.session.rollback()
-            logger.exception("delivery %s could not be sent", row.id)
-            text = f"it could not be prepared for sending ({type(error).__name__}); the log of the worker says more"
-            result = SendResult(row.recipient, "retry", None, text, [], time.monotonic() - began)
-        notes.answered(row.id, result)
-        failpoints.hit("send.answer_noted")
-        outcomes.append(Outcome(row, result, lane.host, at))
-    return outcomes, []
-
-
-class Sources:
-    """Raw mails of a batch, one kept at a time: rows come sorted by mail, and one mail may be 25 MB."""
-
-    def __init__(self) -> None:
-        self._raw_id, self._raw = 0, b""
-
-    def load(self, raw_id: int) -> bytes:
-        if raw_id != self._raw_id:
-            with reading():
-                self._raw = store.load_raw(raw_id)
-                db.session.rollback()
-            self._raw_id = raw_id
-        return self._raw

@@ -1,37 +1,40 @@
-"""The ways out, one small file each: `capture` (nothing leaves), `smtp` (one host), `mx` (not there yet), and `local` beside them.
+"""The ways out, one small file each: `capture` (nothing leaves), `smtp` (one host), `mx` (the recipients' own hosts); and `local`.
 
-A transport says in which state a new delivery begins and opens lanes; a lane hands one mail after the other over on a kept connection.
-`local` is no lane: a recipient of this installation is a row of the database, written in the transaction that records it.
+A transport says in which state a new delivery begins and makes the carrier of a process; the carrier keeps connections and hands letters
+over, destination by destination. `local` is none: a recipient of this installation is a row of the database, written in the transaction
+that records it.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from webapp.mail.smtp_out import SendResult
+from webapp.mail.smtp_lanes import Supply
+from webapp.mail.smtp_pipe import Ear
 
 
-@dataclass(frozen=True)
-class Parcel:
-    """One mail for one recipient, ready for the wire."""
+class Report(Ear, Protocol):
+    """Who hears what becomes of letters, and why some have to wait."""
 
-    delivery_id: int
-    envelope_sender: str
-    recipient: str
-    raw: bytes
+    def later(self, until: datetime, reason: str) -> None:
+        """What is left of this destination's letters was not tried and waits until then."""
 
 
-class Lane(Protocol):
-    """A way that is kept open while there is something to send."""
+class Carrier(Protocol):
+    """Keeps the connections of one transport; threads call it, each with another destination."""
 
-    #: where it leads, as host:port
-    host: str
+    #: whether a destination that hangs is left out of further claims; not where there is but one
+    one_by_one: bool
 
-    def send(self, parcel: Parcel, on_wire: Callable[[], None]) -> SendResult:
-        """Hand one mail over; `on_wire` is called before the first byte of its body. Failures come back as results, never raised."""
+    def destination(self, domain: str) -> str:
+        """The name under which recipients at this domain share connections and limits."""
 
-    def close(self) -> None:
-        """Say good-bye; never raises."""
+    def carry(self, destination: str, letters: Supply, report: Report, stop: Callable[[], bool]) -> None:
+        """Hand letters over until none is left or `stop` says so; what stays in `letters` was not tried. Never raises."""
+
+    def close(self, idle_s: float = 0.0) -> None:
+        """Say good-bye on connections that have been idle so long; never raises."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,11 @@ class Transport:
     first_state  what a new delivery begins with: queued, captured or held
     held_reason  why rows that wait are held while this is the way out; None where mail goes
     notice       a sentence for pages while mail does not leave; None where it does
-    open         makes a lane; None where nothing is sent
+    open         makes a carrier; None where nothing is sent
     """
 
     name: str
     first_state: str
     held_reason: str | None = None
     notice: str | None = None
-    open: Callable[[], Lane] | None = None
+    open: Callable[[], Carrier] | None = None

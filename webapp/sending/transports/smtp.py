@@ -4,11 +4,19 @@ import time
 from collections.abc import Callable
 from urllib.parse import unquote, urlsplit
 
+from webapp.core import failpoints
 from webapp.core.outside import SmtpConnector, outside
-from webapp.mail.smtp_out import ConnectFailed, Connection, SendResult, Target, connect
-from webapp.sending.transports import Parcel, Transport
+from webapp.mail.smtp_lanes import Lanes, Supply
+from webapp.mail.smtp_out import ConnectFailed, SendResult, Target, connect
+from webapp.mail.smtp_pipe import Ear, Pipe
+from webapp.sending.transports import Report, Transport
+from webapp.sending.transports.lane_pool import LanePool
 
 PORTS = {"smtp": 25, "smtps": 465}
+#: connections at once of one batch
+LANES = 4
+#: a host that refused is not asked again for so long
+REFUSED_S = 5.0
 
 
 def target_of(url: str) -> Target:
@@ -24,54 +32,55 @@ def target_of(url: str) -> Target:
 def smtp_transport(url: str, hostname: str) -> Transport:
     """A way out over one SMTP host; `hostname` is what we call ourselves there."""
     target = target_of(url)
-    return Transport(name="smtp", first_state="queued", open=lambda: SmtpLane(target, hostname, outside().smtp or connect))
+    return Transport(name="smtp", first_state="queued", open=lambda: SmtpCarrier(target, hostname, outside().smtp or connect))
 
 
-class SmtpLane:
-    """One connection, opened for the first mail and kept for the next ones."""
+def refuse_all(letters: Supply, report: Report, failed: ConnectFailed, host: str, outcome: str = "retry") -> None:
+    """Give every letter that waits the same answer: no connection came about."""
+    while letters:
+        try:
+            letter = letters.popleft()
+        except IndexError:
+            return
+        report.answered(letter, SendResult(letter.recipient, outcome, failed.code, failed.text, list(failed.dialogue)), host)
+
+
+class SmtpCarrier:
+    """The connections to the one host."""
+
+    one_by_one = False
 
     def __init__(self, target: Target, hostname: str, connector: SmtpConnector = connect) -> None:
         self.target, self.hostname, self.connector = target, hostname, connector
         self.host = f"{target.host}:{target.port}"
-        self._line: Connection | None = None
-        self._greeting: list[str] = []
-        self._refused: ConnectFailed | None = None
+        self._pool = LanePool()
+        self._refused: tuple[float, ConnectFailed] | None = None
 
-    def send(self, parcel: Parcel, on_wire: Callable[[], None]) -> SendResult:
-        """Hand one mail over. A kept connection that turns out to be gone is opened again at once, when no body was on its way."""
-        kept = self._line is not None and not self._line.broken
-        result = self._send(parcel, on_wire)
-        if kept and result.outcome == "retry" and result.code is None and self._refused is None:
-            result = self._send(parcel, on_wire)
-        return result
+    def destination(self, domain: str) -> str:
+        return self.host
 
-    def close(self) -> None:
-        if self._line is not None:
-            self._line.close()
-            self._line = None
-
-    def _send(self, parcel: Parcel, on_wire: Callable[[], None]) -> SendResult:
-        began = time.monotonic()
+    def carry(self, destination: str, letters: Supply, report: Report, stop: Callable[[], bool]) -> None:
+        lanes = self._pool.take(destination, lambda: Lanes(self._open, most=LANES))
         try:
-            line = self._open()
+            lanes.carry(letters, report, stop)
         except ConnectFailed as failed:
             # What the relay says before it knows the mail is never the mail's fault, so nothing bounces for it.
-            return SendResult(parcel.recipient, "retry", failed.code, failed.text, list(failed.dialogue), time.monotonic() - began)
-        greeting, self._greeting = self._greeting, []
-        result = line.send(parcel.envelope_sender, [parcel.recipient], parcel.raw, on_wire=lambda accepted: on_wire())[0]
-        result.dialogue = [*greeting, *result.dialogue]
-        return result
+            refuse_all(letters, report, failed, self.host)
+        finally:
+            self._pool.give(destination, lanes)
 
-    def _open(self) -> Connection:
-        """The open connection, or a new one. A host that just refused is not asked again by this lane."""
-        if self._line is not None and not self._line.broken:
-            return self._line
-        if self._refused is not None:
-            raise self._refused
+    def close(self, idle_s: float = 0.0) -> None:
+        self._pool.close(idle_s)
+
+    def _open(self, ear: Ear) -> Pipe:
+        refused = self._refused
+        if refused is not None and time.monotonic() - refused[0] < REFUSED_S:
+            raise refused[1]
+        failpoints.hit("send.before_connect")
         try:
-            self._line = self.connector(self.target, self.hostname)
+            pipe = Pipe(self.connector(self.target, self.hostname), self.host, ear)
         except ConnectFailed as failed:
-            self._refused = failed
+            self._refused = (time.monotonic(), failed)
             raise
-        self._greeting = list(self._line.dialogue)
-        return self._line
+        self._refused = None
+        return pipe

@@ -1,0 +1,223 @@
+"""One claimed batch on its way: a thread for each destination hands letters over, the drain records what comes back as it comes.
+
+    journey = Journey(owner, notes, rows, carrier, until)
+    journey.record_for(seconds)      results so far become states, committed; True when everybody is back
+    journey.leave()                  somebody hangs: a thread of this batch goes on waiting, so that the drain can
+
+A destination that hangs holds its own thread and its own rows, nobody else's: other destinations of the batch are recorded meanwhile.
+No transaction is open while the network is used; a lease thread holds the rows until the last one is recorded.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from datetime import datetime
+
+from flask import Flask, current_app
+
+from webapp.core import failpoints
+from webapp.core.db import begin_writing, db
+from webapp.core.outside import outside
+from webapp.mail.smtp_out import SendResult
+from webapp.mail.smtp_pipe import Letter
+from webapp.sending import ledger, wire
+from webapp.sending.fleet import fleet
+from webapp.sending.holding import Holding
+from webapp.sending.letters import Letters
+from webapp.sending.settle import Outcome, Waiting
+from webapp.sending.transports import Carrier
+
+logger = logging.getLogger("mailroom.sending")
+#: destinations of one batch that are visited at once
+MOST_THREADS = 16
+#: results are recorded when so many wait, or the oldest has waited so long
+RECORD_AT, RECORD_AFTER_S = 500, 0.3
+LOOK_S = 0.02
+
+
+class Journey:
+    """The batch of one claim; `owner` holds its rows, `notes` tell what is on the wire."""
+
+    def __init__(self, owner: str, notes: wire.Notes, rows: Sequence[Waiting], carrier: Carrier, until: float) -> None:
+        self.owner, self.notes, self.carrier, self.until = owner, notes, carrier, until
+        self.app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+        self._clock = outside().clock
+        self._outcomes: deque[Outcome] = deque()
+        self._back: deque[tuple[list[Waiting], datetime | None, str | None]] = deque()
+        self._recorded_at = time.monotonic()
+        self._came = self._seen = 0
+        self._is_stopped = self._is_broken = False
+        self._all_back = threading.Event()
+        self._lock = threading.Lock()
+        self._visits: deque[Visit] = deque(_visits(self, rows))
+        self._out = min(len(self._visits), MOST_THREADS)
+        self._holding = Holding(owner)
+        self._holding.__enter__()
+        fleet.begin({visit.destination for visit in self._visits})
+        for number in range(self._out):
+            threading.Thread(target=self._travel, daemon=True, name=f"sending {owner} {number}").start()
+
+    # --- the drain's side ---------------------------------------------------------------------------
+
+    def record_for(self, seconds: float) -> bool:
+        """Record what comes back for so long; True once the batch is recorded whole. Commits."""
+        ends = time.monotonic() + seconds
+        try:
+            while not self._all_back.wait(max(0.0, min(LOOK_S, ends - time.monotonic()))):
+                self._record(whole=False)
+                if time.monotonic() >= ends:
+                    return False
+            self._record(whole=True)
+        except BaseException:
+            self._is_stopped = True
+            self._end(well=False)
+            raise
+        self._end(well=not self._is_broken)
+        return True
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether somebody came back since this was asked last."""
+        seen, self._seen = self._seen, self._came
+        return self._came != seen
+
+    def leave(self) -> None:
+        """Let a thread wait for those who are not back yet."""
+        threading.Thread(target=self._stay, daemon=True, name=f"sending {self.owner}").start()
+
+    def _stay(self) -> None:
+        with self.app.app_context():
+            begin_writing()
+            try:
+                while not self.record_for(3600):
+                    pass
+            except Exception:
+                logger.exception("the results of %s could not be recorded", self.owner)
+            finally:
+                db.session.remove()
+
+    def stop(self) -> bool:
+        """Whether no further letter may begin: time is up, the lease is not certain any more, or recording failed."""
+        return self._is_stopped or time.monotonic() >= self.until or not self._holding.is_safe()
+
+    def _record(self, whole: bool) -> None:
+        now = time.monotonic()
+        if not whole and len(self._outcomes) < RECORD_AT and now - self._recorded_at < RECORD_AFTER_S:
+            return
+        self._recorded_at = now
+        if not self._outcomes and not self._back:
+            return
+        self.notes.flush()
+        outcomes = [self._outcomes.popleft() for _ in range(len(self._outcomes))]
+        ledger.record(self.owner, outcomes)
+        while self._back:
+            rows, until, why = self._back.popleft()
+            ledger.put_back(self.owner, rows, until=until, why=why)
+        failpoints.hit("send.before_commit")
+        db.session.commit()
+        failpoints.hit("send.committed")
+
+    def _end(self, well: bool) -> None:
+        """The lease and the notes go; notes of a batch that did not end well stay for whoever recovers it, once nobody writes any more."""
+        if not self._all_back.is_set():
+            threading.Thread(target=self._end_later, args=(well,), daemon=True).start()
+            return
+        self._holding.__exit__(None, None, None)
+        if well:
+            self.notes.finish()
+        else:
+            self.notes.let_go()
+        fleet.end()
+
+    def _end_later(self, well: bool) -> None:
+        self._all_back.wait()
+        self._end(well)
+
+    # --- the travellers' side -----------------------------------------------------------------------
+
+    def _travel(self) -> None:
+        """Visit one destination after the other."""
+        try:
+            with self.app.app_context():
+                while True:
+                    with self._lock:
+                        if not self._visits:
+                            break
+                        visit = self._visits.popleft()
+                    try:
+                        visit.make()
+                    except BaseException:
+                        logger.exception("sending to %s broke off", visit.destination)
+                        self._is_broken = True
+                    fleet.back_from(visit.destination)
+                db.session.remove()
+        finally:
+            with self._lock:
+                self._out -= 1
+                if not self._out:
+                    self._all_back.set()
+
+    def came_back(self, outcome: Outcome) -> None:
+        """One letter has its answer."""
+        self._outcomes.append(outcome)
+        self._came += 1
+
+    def bring_back(self, rows: list[Waiting], until: datetime | None, why: str | None) -> None:
+        """These were not tried."""
+        if rows:
+            self._back.append((rows, until, why))
+
+    def now(self) -> datetime:
+        """The moment that an attempt is dated with."""
+        return self._clock.now()
+
+
+class Visit:
+    """The letters of one batch for one destination, and the `Report` of what becomes of them."""
+
+    def __init__(self, journey: Journey, destination: str, rows: Sequence[Waiting]) -> None:
+        self.journey, self.destination, self.rows = journey, destination, rows
+        self._letters = Letters(rows, self._spoilt)
+        self._until: datetime | None = None
+        self._why: str | None = None
+
+    def make(self) -> None:
+        """Hand the letters over; what was not tried goes back."""
+        try:
+            self.journey.carrier.carry(self.destination, self._letters, self, self.journey.stop)
+        finally:
+            self.journey.notes.flush()
+            self.journey.bring_back(self._letters.rest(), self._until, self._why)
+
+    def begins(self, letter: Letter, host: str) -> None:
+        self.journey.notes.body_begins(letter.key, host)
+
+    def answered(self, letter: Letter, result: SendResult, host: str) -> None:
+        failpoints.hit("send.answered")
+        row = self._letters.taken[letter.key]
+        is_plain = row.stream == "bulk" and result.outcome == "sent"
+        if is_plain:
+            result.dialogue = result.dialogue[-1:]
+        self.journey.notes.answered(row.id, result, later=is_plain)
+        failpoints.hit("send.answer_noted")
+        self.journey.came_back(Outcome(row, result, host, self.journey.now()))
+
+    def later(self, until: datetime, reason: str) -> None:
+        self._until, self._why = until, reason
+
+    def _spoilt(self, row: Waiting, error: Exception) -> None:
+        logger.error("delivery %s could not be sent", row.id, exc_info=error)
+        text = f"it could not be prepared for sending ({type(error).__name__}); the log of the worker says more"
+        result = SendResult(row.recipient, "retry", None, text)
+        self.journey.notes.answered(row.id, result)
+        self.journey.came_back(Outcome(row, result, self.destination, self.journey.now()))
+
+
+def _visits(journey: Journey, rows: Sequence[Waiting]) -> list[Visit]:
+    """One for each destination, in the order in which the rows came."""
+    found: dict[str, list[Waiting]] = {}
+    for row in rows:
+        found.setdefault(journey.carrier.destination(row.domain), []).append(row)
+    return [Visit(journey, destination, those) for destination, those in found.items()]
