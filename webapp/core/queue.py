@@ -79,6 +79,25 @@ def ring(name: str) -> None:
     db.session.info.setdefault("rings", {})[name] = True
 
 
+@dataclass
+class Bells:
+    """What a transaction rings after its commit, for somebody who first has something more urgent to do."""
+
+    rings: dict[str, bool]
+    notices: dict[str, Callable[[], None]]
+
+    def ring(self) -> None:
+        for name in self.rings:
+            ring_now(name)
+        for notice in self.notices.values():
+            notice()
+
+
+def hold_bells() -> Bells:
+    """Take over what the current transaction would ring; to be asked right before its commit, and rung by the caller after it."""
+    return Bells(db.session.info.pop("rings", {}), db.session.info.pop("notices", {}))
+
+
 @event.listens_for(Session, "after_commit")
 def _leave(session: Session) -> None:
     if session.in_nested_transaction():

@@ -6,22 +6,23 @@ Replies are whole reply lines (`mail.status`); None means yes. Functions here ar
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from webapp.audit import service as audit
 from webapp.audit.service import Target
-from webapp.core import failpoints
+from webapp.core import failpoints, queue
 from webapp.core.actor import Actor
 from webapp.core.db import db, reading
 from webapp.core.errors import HouseError, Unavailable
-from webapp.intake import logins, recipients
+from webapp.core.queue import Bells
+from webapp.intake import logins, lookup, recipients
 from webapp.intake.logins import Who
+from webapp.intake.lookup import Box
 from webapp.intake.refusals import Refusals
 from webapp.mail import mime, status
-from webapp.mail.address import normalise, parse_address_list
-from webapp.mail.mime_parse import split_raw
+from webapp.mail.address import parse_address_list
 from webapp.mail.smtp_in import Arrival
 from webapp.mailboxes.addressing import Resolved
 from webapp.mailboxes.limits import Over
@@ -35,6 +36,7 @@ MOST_HOPS = 50
 TOO_MANY_HOPS = "554 5.4.6 The message has been through too many servers; it is going in circles"
 NO_SENDER = "550 5.6.0 The message has no usable From header; add one with your address"
 refusals = Refusals()
+Taking = Mailbox | Box
 
 
 def login(username: str, password: str, ip: str) -> Who | None:
@@ -53,7 +55,7 @@ def login(username: str, password: str, ip: str) -> Who | None:
 def check_sender(kind: str, who: Who | None, address: str, ip: str, size_bytes: int = 0) -> str | None:
     """At MAIL FROM: strangers may call themselves what they like, a login sends as a mailbox of its own."""
     if kind == "mx":
-        return None if not address or recipients.is_address(address) else status.BAD_SENDER
+        return check_stranger(address)
     if who is None:
         return status.LOGIN_NEEDED
     if not logins.still(who):
@@ -63,6 +65,11 @@ def check_sender(kind: str, who: Who | None, address: str, ip: str, size_bytes: 
         refuse_address(who, address, "the envelope sender is not an address of this login")
         return status.SENDER_NOT_OWNED
     return logins.refusal_to_send(mailbox, size_bytes)
+
+
+def check_stranger(address: str) -> str | None:
+    """The same on the port for other servers, where no database is asked."""
+    return None if not address or lookup.normal(address) is not None else status.BAD_SENDER
 
 
 def check_recipient(kind: str, who: Who | None, address: str, ip: str, trusted: bool, size_bytes: int = 0) -> str | None:
@@ -110,10 +117,11 @@ def receive(arrival: Arrival) -> str:
     return accept([arrival])[0]
 
 
-def accept(arrivals: Sequence[Arrival]) -> list[str]:
+def accept(arrivals: Sequence[Arrival], bells: list[Bells] | None = None) -> list[str]:
     """Take several messages in one transaction; after it every 250 is on disk. Answers in the same order.
 
     When the common transaction fails each is tried by itself, so that one message does not refuse its neighbours.
+    bells  gets what is to be rung after the commits, for a caller that answers first; without it they are rung at each commit
     """
     ready: dict[int, Ready] = {}
     replies: dict[int, str] = {}
@@ -133,8 +141,8 @@ def accept(arrivals: Sequence[Arrival]) -> list[str]:
             logger.exception("a message could not be looked at")
             replies[place] = _failure(error)
     from_logins = {place: one for place, one in ready.items() if one.arrival.login is not None}
-    replies.update(_together({place: one for place, one in ready.items() if place not in from_logins}, deliver))
-    replies.update(_together(from_logins, submit))
+    replies.update(_together({place: one for place, one in ready.items() if place not in from_logins}, deliver, bells))
+    replies.update(_together(from_logins, submit, bells))
     return [replies.get(place, status.STORE_FAILED) for place in range(len(arrivals))]
 
 
@@ -150,8 +158,9 @@ def with_full_addresses(arrival: Arrival) -> Arrival:
 
 def look_at(arrival: Arrival) -> str | None:
     """What can be refused before anything is written, so that no transaction waits for it; None: go on."""
-    head, _ = split_raw(arrival.raw)
-    if sum(line[:9].lower() == b"received:" for line in head.split(b"\n")) > MOST_HOPS:
+    end = arrival.raw.find(b"\r\n\r\n")
+    head = arrival.raw if end < 0 else arrival.raw[:end]
+    if (b"\n" + head.lower()).count(b"\nreceived:") > MOST_HOPS:
         return TOO_MANY_HOPS
     if arrival.login is None:
         return None
@@ -164,14 +173,19 @@ def look_at(arrival: Arrival) -> str | None:
     return refusal
 
 
-def _together(ready: dict[int, Ready], take: Callable[[dict[int, Ready]], dict[int, str]]) -> dict[int, str]:
+def _together(
+    ready: dict[int, Ready], take: Callable[[dict[int, Ready]], dict[int, str]], bells: list[Bells] | None
+) -> dict[int, str]:
     """All of them in one transaction; when that fails, each in one of its own."""
     if not ready:
         return {}
     try:
         found = take(ready)
         failpoints.hit("accept.before_commit")
+        held = None if bells is None else queue.hold_bells()
         db.session.commit()
+        if bells is not None and held is not None:
+            bells.append(held)
         failpoints.hit("accept.after_commit")
         return found
     except Refused as refused:
@@ -186,7 +200,7 @@ def _together(ready: dict[int, Ready], take: Callable[[dict[int, Ready]], dict[i
         logger.warning("%s messages could not be stored together, trying each by itself: %s", len(ready), error)
     alone: dict[int, str] = {}
     for place, one in ready.items():
-        alone.update(_together({place: one}, take))
+        alone.update(_together({place: one}, take, bells))
     return alone
 
 
@@ -205,9 +219,9 @@ class Refused(Exception):
 
 def deliver(ready: dict[int, Ready]) -> dict[int, str]:
     """From other servers: one copy in each mailbox, all of them in a few statements."""
-    known: dict[str, Resolved] = {}
+    known = _known(ready.values())
     replies: dict[int, str] = {}
-    wanted: dict[int, list[tuple[Mailbox, str]]] = {}
+    wanted: dict[int, list[tuple[Taking, str]]] = {}
     for place, one in ready.items():
         boxes = _boxes(one, known)
         if isinstance(boxes, str):
@@ -228,7 +242,14 @@ def deliver(ready: dict[int, Ready]) -> dict[int, str]:
     return replies
 
 
-def _asked(one: Ready, boxes: Sequence[tuple[Mailbox, str]]) -> list[Asked]:
+def _known(ready: Iterable[Ready]) -> dict[str, Box | Resolved]:
+    """What is known of each address of a group: most are those of a mailbox, one question finds them all."""
+    addresses = {address: lookup.normal(address) for one in ready for address in one.arrival.recipients}
+    found = lookup.find(filter(None, addresses.values()))
+    return {address: found.get(text or "") or recipients.resolve(address) for address, text in addresses.items()}
+
+
+def _asked(one: Ready, boxes: Sequence[tuple[Taking, str]]) -> list[Asked]:
     return [Asked(mailbox, "received", one.source.size_bytes) for mailbox, _ in boxes]
 
 
@@ -242,25 +263,27 @@ def _without_room(groups: dict[int, list[Asked]], reply: Callable[[Over], str]) 
     }
 
 
-def _boxes(one: Ready, known: dict[str, Resolved]) -> list[tuple[Mailbox, str]] | str:
+def _boxes(one: Ready, known: dict[str, Box | Resolved]) -> list[tuple[Taking, str]] | str:
     """The mailboxes of one message with the address that each gets it for, or the reply that refuses it."""
-    boxes: dict[int, tuple[Mailbox, str]] = {}
+    boxes: dict[int, tuple[Taking, str]] = {}
     for address in one.arrival.recipients:
-        if address not in known:
-            known[address] = recipients.resolve(address)
         found = known[address]
-        refusal = recipients.refusal(found, one.arrival.trusted)
-        if refusal is not None or found.mailbox is None:  # it was taken at RCPT, so let the sender ask again
+        if isinstance(found, Box):
+            mailbox: Taking | None = found
+            refusal = None if found.verified or one.arrival.trusted else status.DOMAIN_UNVERIFIED
+        else:
+            mailbox, refusal = found.mailbox, recipients.refusal(found, one.arrival.trusted)
+        if refusal is not None or mailbox is None:  # it was taken at RCPT, so let the sender ask again
             return refusal if refusal and refusal.startswith("4") else status.LOOKUP_FAILED
-        boxes.setdefault(found.mailbox.id, (found.mailbox, address))
+        boxes.setdefault(mailbox.id, (mailbox, address))
     return list(boxes.values())
 
 
-def _copy(one: Ready, mailbox: Mailbox, address: str) -> dict[str, Any]:
+def _copy(one: Ready, mailbox: Taking, address: str) -> dict[str, Any]:
     arrival = one.arrival
     return {
         "workspace_id": mailbox.workspace_id, "mailbox_id": mailbox.id, "direction": "received", "size_bytes": one.source.size_bytes,
-        "envelope_sender": arrival.sender, "envelope_recipients": arrival.recipients, "recipient": normalise(address),
+        "envelope_sender": arrival.sender, "envelope_recipients": arrival.recipients, "recipient": lookup.normal(address) or address,
         "trusted": arrival.trusted, "ip": arrival.ip, "helo": arrival.helo,
     }  # fmt: skip
 

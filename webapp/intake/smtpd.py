@@ -11,9 +11,9 @@ import logging
 import signal
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,17 +25,20 @@ from webapp.accounts import throttle
 from webapp.core import heartbeat, log
 from webapp.core.client import is_in
 from webapp.core.db import db, reading
-from webapp.intake import service
+from webapp.intake import lookup, service
 from webapp.intake.committer import Committer
+from webapp.intake.lookup import Quick
 from webapp.mail import status
 from webapp.mail.smtp_in import Arrival, Listener, Login, Rules, SessionInfo
+from webapp.mail.smtp_intake import Answer
+from webapp.mail.smtp_wire import Wire
 from webapp.settings import Settings
 
 logger = logging.getLogger("mailroom.smtp")
 THREADS = 8
 BEAT_S, FLUSH_S, GRACE_S = 15.0, 10.0, 10.0
 DOOR = "smtp"
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class Desk:
@@ -45,19 +48,19 @@ class Desk:
         self.app, self.settings = app, settings
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="smtp")
         self.committer = Committer(app)
+        with app.app_context():
+            self.quick = Quick(db.engine)
+        self.is_trusted = lru_cache(4096)(partial(is_in, networks=settings.trusted_networks))
 
-    async def ask(self, question: Callable[..., Answer], *arguments: Any) -> Answer:
+    async def ask(self, question: Callable[..., Result], *arguments: Any) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self.pool, partial(self._in_context, question, *arguments))
 
-    def _in_context(self, question: Callable[..., Answer], *arguments: Any) -> Answer:
+    def _in_context(self, question: Callable[..., Result], *arguments: Any) -> Result:
         with self.app.app_context(), reading():
             try:
                 return question(*arguments)
             finally:
                 db.session.remove()
-
-    def is_trusted(self, ip: str) -> bool:
-        return is_in(ip, self.settings.trusted_networks)
 
     # --- webapp.mail.smtp_in.Intake ----------------------------------------------------------------------
 
@@ -65,20 +68,29 @@ class Desk:
         who = await self.ask(service.login, username, password, session.ip)
         return Login(who.name, who) if who else None
 
-    async def check_sender(self, session: SessionInfo, address: str) -> str | None:
-        return await self._reply(service.check_sender, session.kind, _who(session), address, session.ip, session.declared_bytes)
+    def check_sender(self, session: SessionInfo, address: str) -> Answer:
+        if session.kind == "mx":
+            return service.check_stranger(address)
+        return self._reply(service.check_sender, session.kind, _who(session), address, session.ip, session.declared_bytes)
 
-    async def check_recipient(self, session: SessionInfo, address: str) -> str | None:
+    def check_recipient(self, session: SessionInfo, address: str) -> Answer:
         trusted, size = self.is_trusted(session.ip), session.declared_bytes
-        return await self._reply(service.check_recipient, session.kind, _who(session), address, session.ip, trusted, size)
+        email = lookup.normal(address) if session.login is None else None
+        box = self.quick.find(email) if email else None
+        if box is not None and box.takes(size, trusted):
+            return None
+        return self._reply(service.check_recipient, session.kind, _who(session), address, session.ip, trusted, size)
 
-    async def receive(self, arrival: Arrival) -> str:
-        return await self.committer.receive(arrival)
+    def receive(self, arrival: Arrival) -> Awaitable[str]:
+        return self.committer.receive(arrival)
 
-    async def _reply(self, question: Callable[..., str | None], *arguments: Any) -> str | None:
+    def _reply(self, question: Callable[..., str | None], *arguments: Any) -> Awaitable[str | None]:
+        return asyncio.get_running_loop().run_in_executor(self.pool, partial(self._ask_for_reply, question, *arguments))
+
+    def _ask_for_reply(self, question: Callable[..., str | None], *arguments: Any) -> str | None:
         """A database that does not answer is a reason to come again, never to refuse for good."""
         try:
-            return await self.ask(question, *arguments)
+            return self._in_context(question, *arguments)
         except SQLAlchemyError as error:
             logger.warning("cannot ask the database: %s", error)
             return status.LOOKUP_FAILED
@@ -97,6 +109,7 @@ class Desk:
     def close(self) -> None:
         self.committer.stop()
         self.pool.shutdown(wait=True)
+        self.quick.close()
         with self.app.app_context():
             service.refusals.flush(everything=True)
 
@@ -142,6 +155,9 @@ class Door:
         self.desk = Desk(app, settings)
         self.certificate = Certificate(settings.tls_cert, settings.tls_key)
         self.listeners: list[Listener] = []
+        #: open connections of all ports, and how many each client has
+        self.live_sessions: set[Wire] = set()
+        self.connections: dict[str, int] = {}
         #: the ports that are listened on, by name: mx, submission, submissions
         self.ports: dict[str, int] = {}
 
@@ -157,10 +173,11 @@ class Door:
     async def _listen(self, name: str, kind: str, port: int, implicit_tls: bool = False) -> None:
         settings = self.settings
         rules = Rules(
-            kind=kind, hostname=settings.hostname, max_bytes=settings.max_message_bytes, tls=self.certificate, implicit_tls=implicit_tls,
+            kind=kind, connections=self.connections, hostname=settings.hostname, max_bytes=settings.max_message_bytes,
+            tls=self.certificate, implicit_tls=implicit_tls,
             trusted=self.desk.is_trusted, may_auth_plain=lambda ip: is_in(ip, settings.auth_without_tls), throttle=self.desk,
         )  # fmt: skip
-        listener = Listener(self.desk, rules)
+        listener = Listener(self.desk, rules, self.live_sessions)
         self.ports[name] = await listener.start(settings.smtp_host, port)
         self.listeners.append(listener)
 

@@ -5,6 +5,7 @@ A minute counts until its last mail is older than the span, so a limit is never 
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import case, delete, func, select
@@ -38,14 +39,20 @@ def note(mailbox_id: int, direction: str, number: int = 1) -> None:
 
 def _write(session: Session, noted: dict[Key, int]) -> None:
     now = utcnow()
-    insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     rows = [
         {"mailbox_id": mailbox_id, "direction": direction, "minute": minute_of(now), "number": number, "last_at": now}
         for (mailbox_id, direction), number in sorted(noted.items())
     ]
-    statement = insert(MailboxMinute).values(rows)
-    added = {"number": MailboxMinute.number + statement.excluded.number, "last_at": statement.excluded.last_at}
-    session.execute(statement.on_conflict_do_update(index_elements=["mailbox_id", "direction", "minute"], set_=added))
+    session.connection().execute(_upsert(session.get_bind().dialect.name), rows)
+
+
+@cache
+def _upsert(dialect: str) -> Any:
+    """Made once: the same statement for any number of rows."""
+    table: Any = MailboxMinute.__table__
+    statement: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
+    added = {"number": table.c.number + statement.excluded.number, "last_at": statement.excluded.last_at}
+    return statement.on_conflict_do_update(index_elements=["mailbox_id", "direction", "minute"], set_=added)
 
 
 _pending: Pending[Key] = Pending("flow", _write)

@@ -7,7 +7,7 @@ source  reference/mailtrigger.md section 10, DESIGN section 5
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from webapp.core.wording import human_bytes, number, span
 from webapp.mailboxes.flow import Flow
@@ -57,12 +57,33 @@ def _mails(count: int) -> str:
     return f"{number(count)} mail{'' if count == 1 else 's'}"
 
 
-def has_any(mailbox: Mailbox) -> bool:
+class Limited(Protocol):
+    """What decides: a mailbox, or the few columns of one that a door has read."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def workspace_id(self) -> int: ...
+    @property
+    def email(self) -> str: ...
+    @property
+    def max_message_bytes(self) -> int: ...
+    @property
+    def storage_limit_bytes(self) -> int | None: ...
+    @property
+    def total_limit(self) -> int | None: ...
+    @property
+    def daily_limit(self) -> int | None: ...
+    @property
+    def hourly_limit(self) -> int | None: ...
+
+
+def has_any(mailbox: Limited) -> bool:
     """Whether more than the size of one mail is limited."""
     return any(limit is not None for limit in (mailbox.hourly_limit, mailbox.daily_limit, mailbox.total_limit, mailbox.storage_limit_bytes))
 
 
-def over(mailbox: Mailbox, used: Numbers, direction: str, size_bytes: int = 0) -> Over | None:
+def over(mailbox: Limited, used: Numbers, direction: str, size_bytes: int = 0) -> Over | None:
     """The limit that one more mail of this size would pass, the most lasting one first; None: it fits."""
     flow: Flow = getattr(used, direction)
     storage = mailbox.storage_limit_bytes

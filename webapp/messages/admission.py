@@ -15,7 +15,7 @@ from sqlalchemy import select
 from webapp.core import counters
 from webapp.core.db import database_now, db
 from webapp.mailboxes import flow, limits, notices
-from webapp.mailboxes.limits import Over
+from webapp.mailboxes.limits import Limited, Over
 from webapp.mailboxes.models import Mailbox
 from webapp.mailboxes.usage import Numbers, Usage
 from webapp.messages import totals
@@ -24,7 +24,7 @@ from webapp.messages import totals
 class Asked(NamedTuple):
     """One copy of a mail for (or, with direction `sent`, of) a mailbox."""
 
-    mailbox: Mailbox
+    mailbox: Limited
     direction: str
     size_bytes: int
 
@@ -41,7 +41,7 @@ def admit(groups: Sequence[Sequence[Asked]]) -> list[Over | None]:
     for group in groups:
         after, refused = dict(used), None
         for asked in group:
-            mailbox = fresh.get(asked.mailbox.id, asked.mailbox)
+            mailbox: Limited = fresh.get(asked.mailbox.id) or asked.mailbox
             known = after.get(mailbox.id, NOTHING)
             refused = refused or limits.over(mailbox, known, asked.direction, asked.size_bytes)
             if mailbox.id in after:
@@ -59,7 +59,7 @@ def admit(groups: Sequence[Sequence[Asked]]) -> list[Over | None]:
 NOTHING = Numbers(Usage(0, 0))
 
 
-def hold(mailboxes: Iterable[Mailbox]) -> dict[int, Mailbox]:
+def hold(mailboxes: Iterable[Limited]) -> dict[int, Mailbox]:
     """Lock those that have limits until the transaction ends, and read them anew; those without are left out."""
     ids = sorted({mailbox.id for mailbox in mailboxes if limits.has_any(mailbox)})
     if not ids:

@@ -17,8 +17,9 @@ from sqlalchemy import Select, delete, exists, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.core import queue
-from webapp.core.blobs import blobs, content_key, pack, unpack
+from webapp.core.blobs import blobs, pack, unpack
 from webapp.core.db import Base, db, is_sqlite, utcnow
+from webapp.core.fast_rows import Insert, take_ids
 from webapp.messages.models import RawMessage
 
 #: packed sources up to this size lie in the row, in bytes
@@ -35,13 +36,16 @@ class Prepared:
     blob_key: str | None
 
 
+_insert = Insert(RawMessage, ("id", "sha256", "size_bytes", "packed", "blob_key", "created_at"), unless="sha256")
+
+
 def prepare(raw: bytes) -> Prepared:
     """raises Unavailable when the blob store cannot keep it"""
     packed = pack(raw)
     digest = hashlib.sha256(raw).hexdigest()
     if len(packed) <= MOST_IN_ROW:
         return Prepared(digest, len(raw), packed, None)
-    key = f"raw/{content_key(raw)}-{secrets.token_hex(6)}"
+    key = f"raw/{digest[:2]}/{digest[2:4]}/{digest}-{secrets.token_hex(6)}"
     blobs().put(key, packed)
     return Prepared(digest, len(raw), None, key)
 
@@ -63,20 +67,18 @@ def keep(prepared: Prepared) -> RawMessage:
 
 
 def keep_many(sources: Iterable[Prepared]) -> dict[str, int]:
-    """The ids of the rows of several contents, by their digest; two statements however many they are."""
+    """The ids of the rows of several contents, by their digest. Most are new: they are put in first, and only known ones are asked for."""
     wanted = {source.sha256: source for source in sources}
+    if not wanted:
+        return {}
+    now, made = utcnow(), take_ids(RawMessage, len(wanted))
+    rows = [{**vars(one), "id": number, "created_at": now} for number, one in zip(made, wanted.values(), strict=True)]
+    if _insert.run(rows) == len(rows):
+        return dict(zip(wanted, made, strict=True))
     found = _ids_of(list(wanted))
-    for known in found:
-        if wanted[known].blob_key:
-            _forget_blob(str(wanted[known].blob_key))
-    missing: list[dict[str, Any]] = [
-        {"sha256": one.sha256, "size_bytes": one.size_bytes, "packed": one.packed, "blob_key": one.blob_key, "created_at": utcnow()}
-        for one in wanted.values() if one.sha256 not in found
-    ]  # fmt: skip
-    if missing:
-        insert: Any = sqlite.insert if is_sqlite() else postgresql.insert
-        db.session.execute(insert(RawMessage.__table__).on_conflict_do_nothing(index_elements=["sha256"]), missing)
-        found |= _ids_of([row["sha256"] for row in missing])
+    for number, one in zip(made, wanted.values(), strict=True):
+        if found[one.sha256] != number and one.blob_key:
+            _forget_blob(one.blob_key)
     return found
 
 

@@ -5,13 +5,13 @@
 Nothing here asks who wants it; services that speak for people are in `service`. Everything is flushed, the edge commits.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import insert
-
 from webapp.core import live, queue, rollups
 from webapp.core.db import db, utcnow
+from webapp.core.fast_rows import Insert, take_ids
 from webapp.mailboxes import flow
 from webapp.mailboxes.models import Mailbox
 from webapp.messages import raws, totals
@@ -27,6 +27,7 @@ EMPTY: dict[str, Any] = {
     "state": "received", "envelope_sender": "", "envelope_recipients": [], "recipient": None, "trusted": False, "is_test": False,
     "ip": None, "login": None, "helo": None, "request_id": None, "delivery_state": None, "folder": None, "seen": False, "deleted_at": None,
 }  # fmt: skip
+_insert = Insert(Message, ("id", "workspace_id", "mailbox_id", "direction", "raw_id", "size_bytes", "created_at", "updated_at", *EMPTY))
 
 
 def store_raw(raw: bytes) -> RawMessage:
@@ -82,17 +83,35 @@ def store_many(rows: Sequence[dict[str, Any]]) -> list[int]:
 
     returns their ids in the same order
     """
-    whole = [{**EMPTY, **row} for row in rows]
-    ids = list(db.session.scalars(insert(Message).returning(Message.id, sort_by_parameter_order=True), whole))
-    for row in whole:
-        totals.note(row["workspace_id"], row["mailbox_id"], totals.shares(row))
-        rollups.note("hour", row["workspace_id"], row["direction"])
-        if row["direction"] == "received" and row["mailbox_id"] is not None:
-            flow.note(row["mailbox_id"], "received")
+    if not rows:
+        return []
+    now = utcnow()
+    ids = take_ids(Message, len(rows))
+    whole = [{**EMPTY, "id": number, "created_at": now, "updated_at": now, **row} for number, row in zip(ids, rows, strict=True)]
+    _insert.run(whole)
+    _count(whole)
     for workspace_id in {row["workspace_id"] for row in whole}:
         live.notify(workspace_id, LIVE_EVENT)
     queue.ring(DRAIN)
     return ids
+
+
+def _count(rows: Sequence[dict[str, Any]]) -> None:
+    """What these rows add to the numbers, said once for each number however many they are."""
+    shares: dict[tuple[int, int | None], Counter[str]] = defaultdict(Counter)
+    ways: Counter[tuple[int, str]] = Counter()
+    received: Counter[int] = Counter()
+    for row in rows:
+        shares[row["workspace_id"], row["mailbox_id"]].update(totals.shares(row))
+        ways[row["workspace_id"], row["direction"]] += 1
+        if row["direction"] == "received" and row["mailbox_id"] is not None:
+            received[row["mailbox_id"]] += 1
+    for (workspace_id, mailbox_id), numbers in shares.items():
+        totals.note(workspace_id, mailbox_id, numbers)
+    for (workspace_id, direction), number in ways.items():
+        rollups.note("hour", workspace_id, direction, number)
+    for mailbox_id, number in received.items():
+        flow.note(mailbox_id, "received", number)
 
 
 def file_message(message: Message, folder: str = INBOX) -> None:
