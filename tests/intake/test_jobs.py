@@ -10,7 +10,7 @@ from tests.factories.mailboxes import make_mailbox
 from tests.factories.messages import make_mail
 from webapp.core import events
 from webapp.core.db import db, utcnow
-from webapp.intake import jobs
+from webapp.intake import jobs, pipeline
 from webapp.messages import jobs as housekeeping
 from webapp.messages import store
 from webapp.messages.models import Message
@@ -47,14 +47,14 @@ def test_one_poisonous_mail_does_not_take_its_neighbours_along_and_is_parked(
 ) -> None:
     box = make_mailbox(alice, "hello@acme.test")
     good, bad, better = (make_mail(box, subject=subject, read=False) for subject in ("good", "poison", "better"))
-    real = store.apply_parsed
+    real = pipeline.columns_of
 
-    def poisoned(message: Message, parsed: Any) -> None:
+    def poisoned(copy: Any, parsed: Any) -> Any:
         if parsed.subject == "poison":
             raise ZeroDivisionError("poison")
-        real(message, parsed)
+        return real(copy, parsed)
 
-    monkeypatch.setattr(store, "apply_parsed", poisoned)
+    monkeypatch.setattr(pipeline, "columns_of", poisoned)
     for _ in range(6):
         work_off()
         if fresh(bad).state == "parked":
@@ -86,21 +86,21 @@ def test_a_message_whose_worker_dies_three_times_is_parked(alice: Any, work_off:
         free_again(message)
     monkeypatch.setattr(jobs, "process", real)
     work_off()
-    assert fresh(message).state == "parked" and "died" in (fresh(message).problem or "")
+    assert fresh(message).state == "parked" and "without a word" in (fresh(message).problem or "")
 
 
 def test_a_failure_that_passes_leaves_no_trace(alice: Any, work_off: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     message = make_mail(make_mailbox(alice, "hello@acme.test"), read=False)
-    real = store.apply_parsed
+    real = pipeline.record
     calls: list[int] = []
 
-    def once(row: Message, parsed: Any) -> None:
-        calls.append(row.id)
+    def once(copies: Any) -> None:
+        calls.append(len(copies))
         if len(calls) <= 2:
             raise RuntimeError("the database blinked")
-        real(row, parsed)
+        real(copies)
 
-    monkeypatch.setattr(store, "apply_parsed", once)
+    monkeypatch.setattr(pipeline, "record", once)
     work_off()
     free_again(message)
     work_off()

@@ -37,6 +37,33 @@ class NamedRoute(Protocol):
     def version(self) -> int: ...
 
 
+class AnyMail(Protocol):
+    """A message, or what intake knows of one while it records it."""
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def workspace_id(self) -> int: ...
+    @property
+    def mailbox_id(self) -> int | None: ...
+    @property
+    def direction(self) -> str: ...
+    @property
+    def is_test(self) -> bool: ...
+    @property
+    def quarantined(self) -> bool: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def sender(self) -> str: ...
+    @property
+    def envelope_sender(self) -> str: ...
+    @property
+    def recipient(self) -> str | None: ...
+    @property
+    def request_id(self) -> str | None: ...
+
+
 def plan(message: Message) -> bool:
     """Called by intake within its transaction: let the routes of the message's mailbox look at it.
 
@@ -69,7 +96,7 @@ def candidates(mailbox_id: int, direction: str, route_id: int | None = None) -> 
     return list(db.session.scalars(query.order_by(Route.position, Route.id)))
 
 
-def standstill(message: Message, mailbox: Mailbox) -> tuple[str, str] | None:
+def standstill(message: AnyMail, mailbox: Mailbox) -> tuple[str, str] | None:
     """Why no route runs on this mail, as (status, sentence); None when they do (reference/mailtrigger.md section 6.1)."""
     domain = db.session.get(Domain, mailbox.domain_id)
     if domain is None or not domain.is_verified:
@@ -100,7 +127,7 @@ def add_plan(message: Message, round: int, **columns: Any) -> RoutePlan:
     return row
 
 
-def add_run(message: Message, mailbox_id: int, route: NamedRoute, round: int, *, request_id: str | None = None, **columns: Any) -> Run:
+def add_run(message: AnyMail, mailbox_id: int, route: NamedRoute, round: int, *, request_id: str | None = None, **columns: Any) -> Run:
     """A log row for one route on one mail."""
     run = Run(
         workspace_id=message.workspace_id, message_id=message.id, mailbox_id=mailbox_id, route_id=route.id, round=round,

@@ -4,7 +4,7 @@ found in the DNS."""
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from webapp.core.counters import Counted
@@ -63,6 +63,8 @@ class Domain(InWorkspace, Timestamps, Trashable, Counted, CountedByStatus, Base)
     catch_all_enabled: Mapped[bool] = mapped_column(default=False)
     #: normalised address of a mailbox of the same workspace
     catch_all_destination: Mapped[str | None] = mapped_column(default=None)
+    #: whether mail is refused at the end of data when nothing proves its sender and the sender's policy says `reject`; else quarantined
+    refuse_unproven: Mapped[bool] = mapped_column(default=False, server_default=false())
     #: for people, at most 120 characters
     note: Mapped[str | None] = mapped_column(default=None)
     #: living mailboxes below it, exact; written by mailboxes under the lock of this row

@@ -58,13 +58,12 @@ def check(rows: Sequence[Any]) -> tuple[dict[int, Verdict], list[int]]:
     return found, [row.id for row in due if row.id not in found]
 
 
-def apply(message: Message, verdict: Verdict | None) -> None:
-    """Note the verdict on a message, and put it into quarantine if it has to be."""
+def columns_of(verdict: Verdict | None, mailbox: Mailbox | None) -> dict[str, Any]:
+    """The verdict as columns of a message: it goes into quarantine unless its mailbox takes such mail too."""
     if verdict is None:
-        return
-    message.auth_verdict = verdict.as_json()
-    mailbox = db.session.get(Mailbox, message.mailbox_id) if message.mailbox_id else None
-    message.quarantined = verdict.is_unproven and not (mailbox is not None and mailbox.allow_unauthenticated)
+        return {"auth_verdict": None, "quarantined": False}
+    taken = mailbox is not None and mailbox.allow_unauthenticated
+    return {"auth_verdict": verdict.as_json(), "quarantined": verdict.is_unproven and not taken}
 
 
 def _parts(rows: Sequence[Any]) -> Iterator[list[Any]]:

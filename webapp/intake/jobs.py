@@ -1,41 +1,40 @@
-"""What happens after the 250: stored mail is read, shown to the routes, and filed.
+"""What happens after the 250: stored mail is claimed in batches and goes through the steps of `pipeline`.
 
-    claim + commit ──▶ parse, check its origin (no transaction open) ──▶ columns, search, verdict, plan, folder + commit
+    claim + commit ──▶ read, check its origin (no transaction open) ──▶ columns, search, verdict, plan, folder + commit
 
 A message counts a death when it is claimed and none once it is done. What died once is worked on alone, so that a poisonous mail does
-not take its neighbours along; at the third death it is parked: safe, shown raw, and out of the way.
+not take its neighbours along, and each of its steps is noted before it begins; at the third death it is parked: safe, shown raw, and out
+of the way, with the step that it died in. A person can send it through again (`parked.read_again`).
 """
 
 import logging
 import time
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
 from sqlalchemy import exists, select, text, update
 
-from webapp.automation import runs
-from webapp.core import events, failpoints, live
-from webapp.core.db import database_now, db, reading
-from webapp.core.leases import claim, free
+from webapp.core import failpoints, leases, live
+from webapp.core.db import database_now, db
 from webapp.core.queue import drain
-from webapp.domains.models import Domain
-from webapp.happenings import stream
-from webapp.intake import checking
-from webapp.mail import mime
-from webapp.mail.authentication import Verdict
-from webapp.mail.mime import ParsedMail
-from webapp.mailboxes.models import Mailbox
-from webapp.messages import store
+from webapp.intake import checking, pipeline
+from webapp.intake.pipeline import Copy
+from webapp.messages import journal, store
 from webapp.messages.models import MOST_DEATHS, Message
 
 logger = logging.getLogger("mailroom.intake")
 WAITING = text("messages.state = 'received'")
-BATCH, LEASE_S = 20, 60.0
+#: mails, and bytes of source, of one batch; one mail alone may be larger
+BATCH, BATCH_BYTES = 200, 8 * 1024 * 1024
+#: how long a claim holds; while the DNS is asked it is made longer, because that takes its time
+LEASE_S, ASKING_S = 30.0, 60.0
 #: a message whose processing failed goes again after so many seconds for each failure
 AGAIN_S = 5
 
 
 def has_due() -> bool:
-    return bool(db.session.scalar(select(exists().where(WAITING, free(Message, database_now())))))
+    return bool(db.session.scalar(select(exists().where(WAITING, leases.free(Message, database_now())))))
 
 
 @drain(store.DRAIN, queue="mail", due=has_due)
@@ -56,71 +55,69 @@ def process_waiting(until: float) -> bool:
 
 def _claim() -> list[int]:
     """Take a batch of messages that nobody died over, or one that somebody did; committed."""
-    ids = claim(Message, WAITING & (Message.deaths == 0), limit=BATCH, lease_s=LEASE_S, order=Message.id)
-    ids = ids or claim(Message, WAITING & (Message.deaths > 0), limit=1, lease_s=LEASE_S, order=Message.id)
+    ids = _free(Message.deaths == 0, BATCH) or _free(Message.deaths > 0, 1)
     if ids:
-        _set(ids, deaths=Message.deaths + 1)
+        lease = {"lease_until": database_now() + timedelta(seconds=LEASE_S), "lease_owner": leases.new_owner()}
+        _set(ids, deaths=Message.deaths + 1, **lease)
         failpoints.hit("process.before_claim_commit")
     db.session.commit()
     failpoints.hit("process.claimed")
     return ids
 
 
-def process(ids: list[int]) -> None:
-    """Read these messages and finish them in one transaction."""
-    with reading():
-        rows = db.session.execute(select(*checking.COLUMNS).where(Message.id.in_(ids), Message.deaths <= MOST_DEATHS)).all()
-        parsed = {row.id: mime.parse(store.load_raw(row.raw_id)) for row in rows}
-        db.session.rollback()
-    failpoints.hit("process.read")
-    verdicts, late = checking.check(rows)
-    failpoints.hit("process.checked")
-    if late:  # the resolver took the time of the whole batch: these go again, and nobody died over them
+def _free(which: Any, most: int) -> list[int]:
+    """The oldest that wait, as many as may be held in memory at once, locked."""
+    query = select(Message.id, Message.size_bytes).where(WAITING, which, leases.free(Message, database_now()))
+    ids: list[int] = []
+    held = 0
+    for row in db.session.execute(query.order_by(Message.id).limit(most).with_for_update(skip_locked=True)):
+        held += row.size_bytes
+        if ids and held > BATCH_BYTES:
+            break
+        ids.append(row.id)
+    return ids
+
+
+def process(ids: Sequence[int]) -> None:
+    """Take these messages through their steps, and record all of it in one transaction."""
+    copies = pipeline.load(ids)
+    dead = [copy.id for copy in copies if copy.deaths > MOST_DEATHS]
+    careful = len(copies) == 1 and copies[0].deaths > 1
+    copies = [copy for copy in copies if copy.id not in set(dead)]
+    _begin("read", copies, careful)
+    copies, unread = pipeline.read(copies)
+    if any(checking.is_due(copy) for copy in copies):
+        _begin("origin", copies, careful)
+        _hold_longer([copy.id for copy in copies])
+    copies, unasked = pipeline.check(copies)
+    _begin("planned", copies, careful)
+    if late := [*unread, *unasked]:  # no time was left for these: they go again, and nobody died over them
         _set(late, deaths=0, lease_until=None, lease_owner=None)
-    mine = select(Message).where(Message.id.in_(set(ids) - set(late)), WAITING).order_by(Message.id)
-    messages = list(db.session.scalars(mine.with_for_update()))
-    boxes = {message.mailbox_id for message in messages if message.mailbox_id}
-    # held by name until the end, so that the session keeps them and nobody asks for each again
-    _kept = list(db.session.execute(select(Mailbox, Domain).join(Domain, Domain.id == Mailbox.domain_id).where(Mailbox.id.in_(boxes))))
-    with db.session.no_autoflush:
-        for message in messages:
-            if message.id in parsed:
-                finish(message, parsed[message.id], verdicts.get(message.id))
-            else:
-                park(message, message.problem or "The worker that read it died each time.")
+    pipeline.record(copies)
+    for message in db.session.scalars(select(Message).where(Message.id.in_(dead), WAITING).with_for_update()):
+        park(message, message.problem or f"A worker ended without a word {MOST_DEATHS} times while {journal.doing(message.at_step)}.")
     failpoints.hit("process.before_commit")
     db.session.commit()
     failpoints.hit("process.committed")
 
 
-def finish(message: Message, parsed: ParsedMail, verdict: Verdict | None = None) -> None:
-    """Columns and search, its origin, the routes of its mailbox, then its folder unless it is quarantined or a route may absorb it."""
-    store.apply_parsed(message, parsed)
-    message.deaths, message.lease_until, message.lease_owner = 0, None, None
-    if message.direction != "received":
-        return
-    checking.apply(message, verdict)
-    held = False if message.is_system else runs.plan(message)
-    failpoints.hit("process.planned")
-    if not held and not message.quarantined:
-        store.file_message(message)
-    if not message.is_test:
-        _note(message)
-    events.send("mail_archived", message_id=message.id, is_test=message.is_test)
+def _begin(step: str, copies: Sequence[Copy], careful: bool) -> None:
+    """Note what is about to be done, if that is worth a commit: should the worker die now, one knows where."""
+    if careful and copies:
+        _set([copies[0].id], at_step=step)
+        db.session.commit()
+    failpoints.hit(f"process.begin.{step}")
 
 
-def _note(message: Message) -> None:
-    """Its line in the event stream."""
-    details = {"from": message.sender, "subject": (message.subject or "")[:200]}
-    stream.note(
-        "quarantined" if message.quarantined else "received", workspace_id=message.workspace_id, message_id=message.id,
-        mailbox_id=message.mailbox_id, recipient=message.recipient, details=details,
-    )  # fmt: skip
+def _hold_longer(ids: list[int]) -> None:
+    _set(ids, lease_until=database_now() + timedelta(seconds=ASKING_S))
+    db.session.commit()
 
 
 def park(message: Message, reason: str) -> None:
     """Give up on it: the source is safe and can be read in its folder, no route runs."""
     message.state, message.problem = "parked", reason
+    message.journal = [*(message.journal or []), journal.entry("parked", reason)]
     message.lease_until = message.lease_owner = None
     message.sender = message.sender or message.envelope_sender
     if message.direction == "received":
@@ -141,8 +138,9 @@ def _one_by_one(ids: list[int]) -> None:
 
 
 def _note_failure(message_id: int, error: Exception) -> None:
-    message = db.session.get(Message, message_id, with_for_update=True)
-    if message is None:
+    message = db.session.get(Message, message_id, with_for_update=True, populate_existing=True)
+    if message is None or message.state != "received":
+        db.session.rollback()
         return
     reason = f"Processing failed: {type(error).__name__}: {str(error)[:300]}"
     if message.deaths >= MOST_DEATHS:

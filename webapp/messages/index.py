@@ -9,7 +9,7 @@ A rare word must not be looked for by walking down the ids on PostgreSQL (PERFOR
 scope on SQLite: few hits are taken all at once and sorted here; what is frequent is found by walking, where it turns up soon.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -32,13 +32,25 @@ def scopes_of(workspace_id: int, mailbox_id: int | None) -> list[str]:
 
 def put(message: Message, **fields: str) -> None:
     """Index one message; `fields` are the columns of `message_texts`. One statement, whether it was indexed before or not."""
+    put_many([entry(message, fields)])
+
+
+def entry(place: Any, fields: Mapping[str, str]) -> dict[str, Any]:
+    """What `put_many` takes for one message; needs no database, so nobody waits while it is made.
+
+    place   with id, workspace_id and mailbox_id
+    fields  the columns of `message_texts`
+    """
     kept = {name: searchable(fields.get(name, ""), MOST_CHARS) for name in WEIGHTS}
-    scopes = scopes_of(message.workspace_id, message.mailbox_id)
-    values = {"message_id": message.id, "scope": " ".join(scopes), **kept}
-    if is_sqlite():
-        db.session.execute(PUT_FTS5, values)
-    else:
-        db.session.execute(PUT_TSVECTOR, {**values, "words": tsvector(scopes, kept)})
+    scopes = scopes_of(place.workspace_id, place.mailbox_id)
+    values = {"message_id": place.id, "scope": " ".join(scopes), **kept}
+    return values if is_sqlite() else {**values, "words": tsvector(scopes, kept)}
+
+
+def put_many(entries: Sequence[dict[str, Any]]) -> None:
+    """Index several messages, or index them anew, with one statement."""
+    if entries:
+        db.session.execute(PUT_FTS5 if is_sqlite() else PUT_TSVECTOR, entries)
 
 
 def hide(message: Message) -> None:

@@ -138,6 +138,10 @@ class Message(Timestamps, Leased, Base):
     request_id: Mapped[str | None]
     #: how many times a worker died over it
     deaths: Mapped[int] = mapped_column(default=0)
+    #: the steps that were done with it and when (`messages.journal`); NULL before the first
+    journal: Mapped[list[Any] | None]
+    #: the step that a worker began; written only after somebody died over the mail
+    at_step: Mapped[str | None]
 
     @property
     def keeps_back(self) -> bool:

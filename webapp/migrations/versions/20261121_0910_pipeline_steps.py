@@ -1,4 +1,9 @@
-"""An empty link of the chain, to be filled."""
+"""Each step of inbound processing with its time, and the step at which a worker died."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from webapp.core.db import Json
 
 revision = "20261121_0910"
 down_revision = "20261121_0900"
@@ -7,8 +12,12 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("messages", sa.Column("journal", Json, nullable=True))
+    op.add_column("messages", sa.Column("at_step", sa.String(), nullable=True))
+    op.add_column("domains", sa.Column("refuse_unproven", sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def downgrade() -> None:
-    pass
+    op.drop_column("domains", "refuse_unproven")
+    op.drop_column("messages", "at_step")
+    op.drop_column("messages", "journal")
