@@ -50,9 +50,9 @@ def carry(
 ) -> Book:
     book = Book()
     options.setdefault("timeout_s", 5.0)
-    lanes = Lanes(lambda: Pipe(peer.connect(**options), "peer", book), most=most, per_connection=per_connection)
+    lanes = Lanes(lambda ear: Pipe(peer.connect(**options), "peer", ear), most=most, per_connection=per_connection)
     try:
-        lanes.carry(letters, stop)
+        lanes.carry(letters, book, stop)
     finally:
         lanes.close()
     return book
@@ -156,8 +156,8 @@ def test_stop_brings_what_was_begun_to_its_answer_and_leaves_the_rest() -> None:
     with Peer() as peer:
         letters = letters_of(50)
         book = Book()
-        lanes = Lanes(lambda: Pipe(peer.connect(), "peer", book), most=2)
-        lanes.carry(letters, lambda: len(book.results) >= 10)
+        lanes = Lanes(lambda ear: Pipe(peer.connect(), "peer", ear), most=2)
+        lanes.carry(letters, book, lambda: len(book.results) >= 10)
         lanes.close()
     assert set(book.outcomes) == {"sent"} and set(book.begun) == set(book.results)
     assert len(letters) + len(book.results) == 50 and len(book.results) < 16
@@ -185,9 +185,9 @@ def test_what_the_note_raises_ends_the_pipe_before_the_body() -> None:
 
     with Peer() as peer:
         letters, book = letters_of(3), Deaf()
-        lanes = Lanes(lambda: Pipe(peer.connect(), "peer", book), most=1)
+        lanes = Lanes(lambda ear: Pipe(peer.connect(), "peer", ear), most=1)
         with pytest.raises(KeyError):
-            lanes.carry(letters, lambda: False)
+            lanes.carry(letters, book, lambda: False)
         assert lanes.pipes[0].broken and book.results == {} and len(letters) == 3
     assert not any(RAW in body for body in peer.bodies)
 

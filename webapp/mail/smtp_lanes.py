@@ -1,28 +1,40 @@
 """Several pipes to one destination, used in turn: while one waits for replies the next one is written."""
 
-from collections import deque
 from collections.abc import Callable
+from typing import Protocol
 
 from webapp.mail.smtp_out import ConnectFailed
-from webapp.mail.smtp_pipe import Letter, Pipe
+from webapp.mail.smtp_pipe import Ear, Letter, Pipe
 
 #: letters that wait for each open pipe before another one is opened
 LETTERS_PER_PIPE = 8
 
 
+class Supply(Protocol):
+    """Letters that wait for one destination."""
+
+    def __len__(self) -> int: ...
+
+    def popleft(self) -> Letter:
+        """The next one. raises IndexError when none is left after all"""
+
+    def appendleft(self, letter: Letter) -> None:
+        """It was not sent: the next one again."""
+
+
 class Lanes:
     """The open pipes to one destination.
 
-    open             makes a pipe; raises ConnectFailed
+    open             makes a pipe that tells this ear; raises ConnectFailed
     most             pipes at once
     per_connection   letters after which a pipe is closed and another one opened; some servers end the session after so many
     """
 
-    def __init__(self, open: Callable[[], Pipe], *, most: int = 4, per_connection: int = 10_000) -> None:
+    def __init__(self, open: Callable[[Ear], Pipe], *, most: int = 4, per_connection: int = 10_000) -> None:
         self.open, self.most, self.per_connection = open, most, per_connection
         self.pipes: list[Pipe] = []
 
-    def carry(self, letters: deque[Letter], stop: Callable[[], bool]) -> None:
+    def carry(self, letters: Supply, ear: Ear, stop: Callable[[], bool]) -> None:
         """Hand letters over until none is left or `stop` says so; what was begun is always brought to its answer.
 
         letters that were not tried are left in `letters`
@@ -30,12 +42,17 @@ class Lanes:
         """
 
         def take() -> Letter | None:
-            return letters.popleft() if letters and not stop() else None
+            try:
+                return letters.popleft() if letters and not stop() else None
+            except IndexError:
+                return None
 
+        for pipe in self.pipes:
+            pipe.ear = ear
         while True:
             under_way = False
             if letters and not stop():
-                self._grow(len(letters))
+                self._grow(len(letters), ear)
             for pipe in self.pipes:
                 spent = pipe.taken >= self.per_connection
                 under_way |= pipe.turn(_nothing if spent else take, letters.appendleft)
@@ -50,12 +67,12 @@ class Lanes:
             pipe.close()
         self.pipes.clear()
 
-    def _grow(self, waiting: int) -> None:
+    def _grow(self, waiting: int, ear: Ear) -> None:
         """Open the first pipe, or one more where many letters wait."""
         if self.pipes and (len(self.pipes) >= self.most or waiting <= LETTERS_PER_PIPE * len(self.pipes)):
             return
         try:
-            self.pipes.append(self.open())
+            self.pipes.append(self.open(ear))
         except ConnectFailed:
             if not self.pipes:
                 raise

@@ -39,8 +39,8 @@ class Target:
 
     @property
     def dot_timeout_s(self) -> float:
-        """How long the reply to the final dot may take."""
-        return self.timeout_s * 4
+        """How long the reply to the final dot may take; ten minutes are enough (RFC 5321 section 4.5.3.2.6)."""
+        return min(self.timeout_s * 4, 600.0)
 
 
 class Lost(Exception):

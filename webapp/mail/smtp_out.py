@@ -38,6 +38,8 @@ class SendResult:
     text: str
     dialogue: list[str] = field(default_factory=list)
     seconds: float = 0.0
+    #: version and cipher of TLS, whether the certificate was checked, what MTA-STS made of it; None in the clear
+    tls: str | None = None
 
 
 class ConnectFailed(Exception):

@@ -57,12 +57,14 @@ class Pipe:
     """A session with what is under way on it.
 
     host     what the ledger calls the other side
+    tls      what is kept of the connection's TLS with each result
     taken    letters that it was given
     carried  letters that were answered here; a connection that has carried some may end at any time without anybody's fault
     """
 
     def __init__(self, line: Connection, host: str, ear: Ear) -> None:
         self.line, self.host, self.ear = line, host, ear
+        self.tls = line.tls
         self.taken = self.carried = 0
         self._greeting: list[str] = list(line.dialogue)
         self._pipelines = "PIPELINING" in line.extensions
@@ -182,6 +184,7 @@ class Pipe:
 
     def _answer(self, letter: Letter, result: SendResult) -> None:
         result.dialogue, result.seconds = letter.dialogue, time.monotonic() - letter.began if letter.began else 0.0
+        result.tls = self.tls
         self.carried += 1
         self.ear.answered(letter, result, self.host)
 
