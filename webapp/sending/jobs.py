@@ -1,15 +1,8 @@
 """The background door: a drain for each stream, transactional in the queue `mail`, bulk in `campaigns`, and the chores around them."""
 
-import logging
-
-from flask import Flask
-
 from webapp.core.db import db, reading
 from webapp.core.queue import drain, every, ring_now
-from webapp.sending import ledger, recover, release, retention, work
-from webapp.sending.transports.mx import MX
-
-logger = logging.getLogger("mailroom.sending")
+from webapp.sending import ledger, recover, release, reports, retention, work
 
 
 def is_due() -> bool:
@@ -40,6 +33,12 @@ def send_bulk(until: float) -> bool:
     return work.drain(until, ("bulk",))
 
 
+@drain("sending.report", queue="mail", due=reports.has_due)
+def tell_senders(until: float) -> bool:
+    """Senders hear of what was not delivered, and of what takes long."""
+    return reports.work_off(until)
+
+
 @every(10, "sending.release")
 def release_waiting() -> None:
     """What was held for want of a way out goes on."""
@@ -51,7 +50,3 @@ def forget_old() -> None:
     """Finished deliveries are kept for 90 days."""
     retention.forget_old()
 
-
-def init_app(app: Flask) -> None:
-    if app.config["SETTINGS"].transport == "mx":
-        logger.warning("%s", MX.notice)
