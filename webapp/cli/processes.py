@@ -1,14 +1,15 @@
 """`up` and the parts by themselves: `web`, `worker`, `scheduler`, `smtp`."""
 
 import click
+from flask import Flask
 
 from webapp import create_app, scheduler, worker
-from webapp.core import log
+from webapp.core import log, migrate
 from webapp.intake import smtpd
 from webapp.processes import ports, web
 from webapp.processes import up as everything
 from webapp.processes.redis_server import with_embedded
-from webapp.settings import load_settings
+from webapp.settings import Settings, load_settings
 
 
 @click.command("up")
@@ -27,19 +28,21 @@ def web_part() -> None:
     settings = with_embedded(load_settings())
     log.configure()
     listener = ports.listen("MAILROOM_HTTP_PORT", settings.http_host, settings.http_port)
-    web.serve(create_app(settings), settings, listener)
+    web.serve(_application(settings), settings, listener)
 
 
 @click.command("worker")
 def worker_part() -> None:
     """Run one worker: routes and actions, deliveries, webhooks. As many as wanted, on as many machines as wanted."""
-    worker.work(with_embedded(load_settings()))
+    settings = with_embedded(load_settings())
+    worker.work(settings, _application(settings))
 
 
 @click.command("scheduler")
 def scheduler_part() -> None:
     """Ring for what is due: retries, scheduled work, sweeps. Two of them are harmless."""
-    scheduler.run(with_embedded(load_settings()))
+    settings = with_embedded(load_settings())
+    scheduler.run(settings, _application(settings))
 
 
 @click.command("smtp")
@@ -47,4 +50,14 @@ def smtp_part() -> None:
     """Take mail over SMTP, on the port for other servers and on the submission port."""
     settings = with_embedded(load_settings())
     ports.check(settings, but="MAILROOM_HTTP_PORT")
-    smtpd.run(settings)
+    smtpd.run(settings, _application(settings))
+
+
+def _application(settings: Settings) -> Flask:
+    """raises ClickException when a later version has been at work on the database"""
+    app = create_app(settings)
+    try:
+        migrate.refuse_newer(app)
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from None
+    return app

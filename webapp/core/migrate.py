@@ -3,6 +3,9 @@
 `python -m webapp.migrations.draft TABLE…` prints the operations that create the named tables, to be put into a dated migration.
 """
 
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +18,14 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from flask import Flask
 from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import DBAPIError
 
 from webapp.core.db import Base, UTCDateTime, db
 
 FOLDER = Path(__file__).resolve().parent.parent / "migrations"
 #: any number that no other program uses for pg_advisory_lock
 LOCK = 7_245_533_001
+NEWER = "The database has schema {}, which is newer than this program; start the newer version again."
 
 
 @lru_cache(maxsize=1)
@@ -55,24 +60,49 @@ def upgrade(app: Flask, revision: str = "heads") -> bool:
 
     raises RuntimeError with a sentence when the database is newer than this code
     """
-    with app.app_context(), db.engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
-            connection.commit()
-        try:
+    with app.app_context(), db.engine.connect() as connection, _alone(connection):
+        have = current(connection)
+        connection.rollback()
+        if have == head() and revision == "heads":
+            return False
+        if have is not None and is_newer(have):
+            raise RuntimeError(NEWER.format(have))
+        command.upgrade(_config(connection), revision)
+        return True
+
+
+def refuse_newer(app: Flask) -> None:
+    """For parts that start by themselves. A database that is away or older is waited for; a newer one would be misread.
+
+    raises RuntimeError with a sentence
+    """
+    try:
+        with app.app_context(), db.engine.connect() as connection:
             have = current(connection)
-            connection.rollback()
-            if have == head() and revision == "heads":
-                return False
-            if have is not None and is_newer(have):
-                raise RuntimeError(f"The database has schema {have}, which is newer than this program; start the newer version again.")
-            command.upgrade(_config(connection), revision)
-            return True
-        finally:
-            connection.rollback()
-            if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
-                connection.commit()
+    except DBAPIError:
+        return
+    if have is not None and is_newer(have):
+        raise RuntimeError(NEWER.format(have))
+
+
+@contextmanager
+def _alone(connection: Connection) -> Iterator[None]:
+    """One at a time; whoever dies lets go: a lock of the database's session, for SQLite one of a file beside its own."""
+    if connection.dialect.name == "sqlite":
+        file = connection.engine.url.database or ""
+        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        with open(f"{file}.migrating", "a", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        return
+    connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": LOCK})
+    connection.commit()
+    try:
+        yield
+    finally:
+        connection.rollback()
+        connection.execute(text("SELECT pg_advisory_unlock(:lock)"), {"lock": LOCK})
+        connection.commit()
 
 
 def downgrade(app: Flask, revision: str) -> None:
