@@ -4,6 +4,7 @@ A model that carries `Counted` is counted by itself (rows in the trash are not);
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint, event, inspect, select
@@ -59,11 +60,16 @@ def bump_many(sums: Mapping[tuple[int, str], int], session: Any = None) -> None:
     rows = [{"workspace_id": workspace_id, "name": name, "number": by} for (workspace_id, name), by in sorted(sums.items()) if by]
     if not rows:
         return
-    session = session or db.session
-    insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    new = insert(Counter).values(rows)
-    more = {"number": Counter.number + new.excluded.number}
-    session.execute(new.on_conflict_do_update(index_elements=["workspace_id", "name"], set_=more))
+    connection = (session or db.session).connection()
+    connection.execute(_upsert(connection.dialect.name), rows)
+
+
+@cache
+def _upsert(dialect: str) -> Any:
+    """Made once, because making it costs more than running it."""
+    table: Any = Counter.__table__
+    new: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
+    return new.on_conflict_do_update(index_elements=["workspace_id", "name"], set_={"number": table.c.number + new.excluded.number})
 
 
 @event.listens_for(Session, "before_flush")

@@ -9,13 +9,13 @@ found here is what they would have said yes to. Nothing is remembered between tw
 
 import sqlite3
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Engine, bindparam, func, select
 
-from webapp.core.db import db, is_sqlite
+from webapp.core.db import db
 from webapp.domains.models import Domain
 from webapp.mail.address import BadAddress, normalise
 from webapp.mailboxes import limits
@@ -67,12 +67,21 @@ _ONE = _taking(Mailbox.email == bindparam("email"))
 def find(addresses: Iterable[str]) -> dict[str, Box]:
     """The mailboxes with exactly these addresses (in normal form) that take mail now; within the caller's transaction."""
     wanted = list(set(addresses))
-    if is_sqlite():
+    if not wanted:
+        return {}
+    connection = db.session.connection()
+    sqlite = connection.dialect.name == "sqlite"
+    value = orjson.dumps(wanted).decode() if sqlite else wanted
+    return {row[2]: Box(*row) for row in connection.execute(_several(sqlite), {"wanted": value})}
+
+
+@cache
+def _several(sqlite: bool) -> Any:
+    """One statement for any number of addresses, made once."""
+    if sqlite:
         each = func.json_each(bindparam("wanted")).table_valued("value")
-        query, value = _taking(Mailbox.email.in_(select(each.c.value))), orjson.dumps(wanted).decode()
-    else:
-        query, value = _taking(Mailbox.email == func.any(bindparam("wanted"))), wanted  # type: ignore[assignment]
-    return {row.email: Box(*row) for row in db.session.execute(query, {"wanted": value})}
+        return _taking(Mailbox.email.in_(select(each.c.value)))
+    return _taking(Mailbox.email == func.any(bindparam("wanted")))
 
 
 class Quick:

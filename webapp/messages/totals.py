@@ -47,8 +47,7 @@ def note(workspace_id: int, mailbox_id: int | None, changes: dict[str, int], ses
 
 
 def _write(session: Session, noted: dict[tuple[int, str], int]) -> None:
-    for (workspace_id, key), by in sorted(noted.items()):
-        counters.bump(workspace_id, key, by, session)
+    counters.bump_many(noted, session)
 
 
 pending: Pending[tuple[int, str]] = Pending("message_totals", _write)
