@@ -220,7 +220,7 @@ def test_a_bounced_mail_can_be_sent_again_and_a_captured_one_once_there_is_a_way
     [row] = deliveries()
     refused = alice.api.post(f"/deliveries/{row.id}:retry")
     assert refused.status_code == 409 and "MAILROOM_TRANSPORT" in refused.json["error"]["hint"]
-    with Sink(Script(rcpt_default=b"550 5.1.1 no\r\n")) as sink:
+    with Sink(Script(rcpt_default=b"552 5.2.2 full\r\n")) as sink:
         use_transport(app, sink.url)
         assert alice.api.post(f"/deliveries/{row.id}:retry").json["data"]["state"] == "queued"
         run_drain()

@@ -30,6 +30,11 @@ def derived(purpose: str, index: int = 0) -> bytes:
     return hashlib.blake2b(_keys[index].encode(), key=purpose.encode()[:64], digest_size=32).digest()
 
 
+def all_derived(purpose: str) -> list[bytes]:
+    """The same from every key that is listed, newest first, to check what an older key made."""
+    return [derived(purpose, index) for index in range(len(_keys))]
+
+
 @lru_cache(maxsize=1)
 def _box() -> MultiFernet:
     return MultiFernet([Fernet(base64.urlsafe_b64encode(derived("columns", i))) for i in range(len(_keys))])

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Select, event, insert
 from sqlalchemy.orm import Session, SessionTransaction
 
+from webapp.core.bulk import insert_rows
 from webapp.core.db import db, utcnow
 from webapp.happenings.models import TYPES, Event
 
@@ -53,13 +54,19 @@ def add(type: str, *, workspace_id: int, at: datetime | None = None, **more: Any
     return int(db.session.execute(insert(_TABLE).returning(_TABLE.c.id), [row]).scalar_one())
 
 
+def write_noted() -> None:
+    """Write what was noted so far, for those who are going to read it in the same transaction."""
+    noted: list[dict[str, Any]] = db.session.info.pop(_NOTED, [])
+    insert_rows(Event, COLUMNS, [[row[name] for name in COLUMNS] for row in noted])
+
+
 @event.listens_for(Session, "before_commit")
 def _write(session: Session) -> None:
     if session.in_nested_transaction():
         return
     session.flush()  # what is written now may note more
-    if noted := session.info.pop(_NOTED, None):
-        session.execute(insert(_TABLE), noted)
+    if session.info.get(_NOTED):
+        write_noted()
 
 
 @event.listens_for(Session, "after_transaction_create")

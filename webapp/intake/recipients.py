@@ -7,6 +7,7 @@ from webapp.mail.address import BadAddress, parse_address
 from webapp.mailboxes import addressing
 from webapp.mailboxes.addressing import Resolved
 from webapp.mailboxes.limits import Over
+from webapp.sending import return_path
 
 REASONS = {
     "unknown_domain": status.RELAY_DENIED,
@@ -64,4 +65,5 @@ def no_sending(over: Over) -> str:
 
 
 def resolve(address: str) -> Resolved:
-    return addressing.resolve(address)
+    """Who takes mail for an address; bounces to a return path of ours come to the mailbox that sent."""
+    return return_path.home_of(address) or addressing.resolve(address)

@@ -4,12 +4,18 @@ System mail (sign-in links, warnings of the product itself) goes in any case.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
 
 from sqlalchemy import select
 
+from webapp.core.bulk import update_rows
 from webapp.core.db import db
-from webapp.sending.models import Outgoing
+from webapp.core.errors import InvalidState
+from webapp.sending import history
+from webapp.sending.models import Delivery, Outgoing
 from webapp.sending.settle import Waiting
+from webapp.sending.tally import tell_moves
 from webapp.suppressions import lookup
 
 #: kinds of mail that ask nobody
@@ -21,8 +27,29 @@ def at_submit(workspace_id: int, addresses: Sequence[str], stream: str, kind: st
     return {} if kind == FREE else lookup.barred(workspace_id, addresses, stream)
 
 
-def at_claim(rows: Sequence[Waiting]) -> dict[int, str]:
-    """Ids of claimed rows that must not go any more, each with the reason; one query for each workspace and stream of the batch."""
+def check(workspace_id: int, row: Any) -> None:
+    """A person wants it sent; `row` as the sending log shows it. raises InvalidState while the recipient is suppressed"""
+    reasons = at_submit(workspace_id, [row.recipient], row.stream, row.kind)
+    if reasons:
+        hint = "Reactivate the address on the suppression list first, then send it again."
+        raise InvalidState(f"{row.recipient} gets no mail. {reasons[row.recipient]}.", hint=hint)
+
+
+def keep_back(rows: Sequence[Waiting], now: datetime) -> set[int]:
+    """End those due rows that must not go any more; returns their ids. The rows are locked by the caller."""
+    reasons = _at_claim(rows)
+    kept = [row for row in rows if row.id in reasons]
+    if kept:
+        names = ("id", "state", "next_attempt_at", "on_wire_at", "last_error", "finished_at", "updated_at")
+        update_rows(Delivery, names, [(row.id, "suppressed", None, None, reasons[row.id], now, now) for row in kept])
+        for row in kept:
+            history.moved([(row, "suppressed")], now, {"reason": reasons[row.id]})
+        tell_moves([(row, row.state, "suppressed") for row in kept])
+    return set(reasons)
+
+
+def _at_claim(rows: Sequence[Waiting]) -> dict[int, str]:
+    """Ids of due rows with a suppressed recipient, each with the reason; one query for each workspace and stream of the batch."""
     groups: dict[tuple[int, str], list[Waiting]] = {}
     for row in rows:
         groups.setdefault((row.workspace_id, row.stream), []).append(row)

@@ -11,6 +11,7 @@ from webapp.core.db import UTCDateTime, db
 from webapp.happenings import stream
 from webapp.sending.models import Delivery, Outgoing
 from webapp.sending.settle import Outcome, Waiting
+from webapp.suppressions import policy
 
 #: characters of a foreign reply that an event keeps
 MOST_REPLY = 300
@@ -47,16 +48,30 @@ def attempted(outcomes: Sequence[Outcome], changes: Sequence[Mapping[str, Any]],
     """What attempts made of their rows; both in the same order, `changes` as `settle.settled` gives them."""
     rows = []
     for outcome, change in zip(outcomes, changes, strict=True):
-        event = _event(outcome.row, change["state"], now, _details(outcome, change))
-        rows.append(event)
+        happened = event(outcome.row, change["state"], now, _details(outcome, change))
+        rows.append(happened)
         if change["state"] == "sent" and outcome.host == HERE:
-            rows.append({**event, "type": "delivered"})
+            rows.append({**happened, "type": "delivered"})
     stream.note_many(rows)
+    _suppress(outcomes, changes)
+
+
+def _suppress(outcomes: Sequence[Outcome], changes: Sequence[Mapping[str, Any]]) -> None:
+    """Hand what was refused for good to the policy of the suppression list; refusals of our own mailboxes are none of its business."""
+    failures = [
+        policy.Failed(
+            outcome.row.workspace_id, outcome.row.recipient, change["bounce"], change["bounce_class"],
+            change["last_reply"] or change["last_error"] or "", outcome.row.id, "smtp",
+        )
+        for outcome, change in zip(outcomes, changes, strict=True) if change["state"] == "bounced" and outcome.host != HERE
+    ]  # fmt: skip
+    if failures:
+        policy.bounced(failures)
 
 
 def moved(rows: Iterable[tuple[Waiting, str]], now: datetime, details: Mapping[str, Any] | None = None) -> None:
     """Rows that changed without an attempt: (row, type of the event)."""
-    stream.note_many(_event(row, type, now, dict(details) if details else None) for row, type in rows)
+    stream.note_many(event(row, type, now, dict(details) if details else None) for row, type in rows)
 
 
 def stepped(row: Any, actor: Actor, verb: str, now: datetime) -> None:
@@ -81,7 +96,8 @@ def _copied(at: Any, type: Any) -> Select[Any]:
     return rows.join(Outgoing, Outgoing.id == Delivery.outgoing_id).order_by(Delivery.id)
 
 
-def _event(row: Waiting, type: str, now: datetime, details: dict[str, Any] | None) -> dict[str, Any]:
+def event(row: Waiting, type: str, now: datetime, details: dict[str, Any] | None) -> dict[str, Any]:
+    """One event about a row of the ledger, as the stream takes it."""
     return {
         "type": type, "workspace_id": row.workspace_id, "at": now, "delivery_id": row.id, "outgoing_id": row.outgoing_id,
         "message_id": row.message_id, "mailbox_id": row.mailbox_id, "recipient": row.recipient, "stream": row.stream, "details": details,

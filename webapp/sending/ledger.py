@@ -16,7 +16,7 @@ from sqlalchemy import and_, select, update
 from webapp.core import leases
 from webapp.core.bulk import among, insert_rows, update_rows
 from webapp.core.db import database_now, db, is_sqlite
-from webapp.sending import history, holds, settle
+from webapp.sending import barring, history, holds, return_path, settle
 from webapp.sending.models import STREAMS, Attempt, Delivery, Outgoing
 from webapp.sending.settle import Outcome, Waiting
 from webapp.sending.tally import LIVE_EVENT as LIVE_EVENT
@@ -68,7 +68,8 @@ def claim(owner: str, boot_id: str, limit: int = BATCH, stream: str | None = Non
 
     stream   of one stream alone; without it transactional rows first, then bulk
     without  domains that are left alone for now
-    Rows of a domain or mailbox that is on hold are held instead, so that fewer rows than asked for may come although more are due.
+    Rows of a domain or mailbox that is on hold are held instead, and those of a suppressed recipient end, so that fewer rows than asked
+    for may come although more are due. Their envelope sender is the one that they leave with.
     """
     now = database_now()
     rows: list[Waiting] = []
@@ -78,6 +79,7 @@ def claim(owner: str, boot_id: str, limit: int = BATCH, stream: str | None = Non
     if not rows:
         return []
     kept = holds.keep_back(rows, now)
+    kept |= barring.keep_back([row for row in rows if row.id not in kept], now)
     rows = sorted((row for row in rows if row.id not in kept), key=lambda row: (row.raw_id, row.id))
     values = {
         "state": "leased", "next_attempt_at": None, "lease_until": now + timedelta(seconds=LEASE_S), "lease_owner": owner,
@@ -86,7 +88,7 @@ def claim(owner: str, boot_id: str, limit: int = BATCH, stream: str | None = Non
     change = update(Delivery).where(among(Delivery.id, [row.id for row in rows])).values(values)
     db.session.execute(change, execution_options=_UNSYNCED)
     count_moves((row.workspace_id, row.state, "leased") for row in rows)
-    return rows
+    return return_path.signed(rows)
 
 
 def _due(stream: str, now: datetime, limit: int, without: Sequence[str]) -> list[Waiting]:

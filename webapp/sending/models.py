@@ -30,7 +30,10 @@ class Outgoing(InWorkspace, Timestamps, Base):
     """One mail on its way out; its recipients are deliveries."""
 
     __tablename__ = "outgoing"
-    __table_args__ = (Index("ix_outgoing_mailbox_id_created_at", "mailbox_id", "created_at"),)
+    __table_args__ = (
+        Index("ix_outgoing_mailbox_id_created_at", "mailbox_id", "created_at"),
+        Index("ix_outgoing_workspace_id_message_id_header", "workspace_id", "message_id_header"),
+    )
     id: Mapped[int] = mapped_column(primary_key=True)
     #: the mailbox that sends; NULL for system mail
     mailbox_id: Mapped[int | None] = mapped_column(ForeignKey("mailboxes.id", ondelete="SET NULL"))
@@ -99,6 +102,8 @@ class Delivery(Counted, Leased, Timestamps, Base):
     state: Mapped[str] = mapped_column(default="queued")
     #: of a bounced row: hard, soft or expired
     bounce: Mapped[str | None]
+    #: of a bounced row: what the refusal was about (`mail.bounce_class`)
+    bounce_class: Mapped[str | None]
     #: how many attempts were made
     attempts: Mapped[int] = mapped_column(default=0)
     #: when it goes next; set exactly while it waits (queued, deferred, uncertain that is sent again)

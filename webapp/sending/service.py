@@ -17,7 +17,7 @@ from webapp.core.errors import InvalidState, NotFound
 from webapp.core.paging import Page, PageRequest, keyset
 from webapp.mail.address import BadAddress, is_valid_domain, normalise
 from webapp.mailboxes.models import Mailbox
-from webapp.sending import history, ledger, tally, ways
+from webapp.sending import barring, history, ledger, tally, ways
 from webapp.sending.models import STATES, Attempt, Delivery, Outgoing
 from webapp.sending.submitting import submit as submit
 from webapp.sending.system_mail import send_system_mail as send_system_mail
@@ -120,7 +120,7 @@ def _end(now: datetime, _actor: Actor) -> dict[str, Any]:
 
 
 STEPS = {
-    "retry": Step("retry", frozenset({"queued", "deferred", "uncertain", "bounced", "captured"}), _go),
+    "retry": Step("retry", frozenset({"queued", "deferred", "uncertain", "bounced", "captured", "suppressed"}), _go),
     "hold": Step("hold", frozenset({"queued", "deferred", "uncertain"}), _stay),
     "release": Step("release", frozenset({"held"}), _go),
     "cancel": Step("cancel", frozenset({"queued", "deferred", "uncertain", "held"}), _end),
@@ -156,10 +156,12 @@ def possible_steps(row: Any) -> list[str]:
 
 def _step(actor: Actor, delivery_id: int, step: Step) -> Shown:
     actor.require("deliveries:write")
-    _find(actor, delivery_id)
+    shown = _find(actor, delivery_id)
     query = select(Delivery.state, Delivery.recipient, Delivery.outgoing_id, Delivery.next_attempt_at).where(Delivery.id == delivery_id)
     row = db.session.execute(query.with_for_update()).one()
     _check_step(row, step)
+    if step.verb in ("retry", "release"):
+        barring.check(actor.workspace_id, shown)
     now = database_now()
     change = step.change(now, actor)
     changed = update(Delivery).where(Delivery.id == delivery_id).values(**change, updated_at=now)

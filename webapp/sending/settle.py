@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from webapp.mail.smtp_out import SendResult
+from webapp.sending.classes import classify
 from webapp.sending.waits import DELAY_NOTICE, UNCERTAIN_S, next_attempt
 
 #: what is kept of a foreign reply, in characters
@@ -61,15 +62,16 @@ def settled(outcome: Outcome, now: datetime) -> dict[str, Any]:
     row, result = outcome.row, outcome.result
     answered = result.code is not None
     change: dict[str, Any] = {
-        "state": "sent", "bounce": None, "attempts": row.attempts + 1, "next_attempt_at": None, "host": outcome.host or None,
-        "last_code": result.code, "last_reply": storable(result.text) if answered else None,
+        "state": "sent", "bounce": None, "bounce_class": None, "attempts": row.attempts + 1, "next_attempt_at": None,
+        "host": outcome.host or None, "last_code": result.code, "last_reply": storable(result.text) if answered else None,
         "last_error": None if answered or result.outcome == "sent" else storable(result.text),
         "on_wire_at": None, "finished_at": now, "sent_again": row.sent_again, "report_at": None,
     }  # fmt: skip
     if result.outcome == "failed":
-        change.update(state="bounced", bounce="hard", report_at=now if row.reports else None)
+        bounce, kind = classify(result.code, result.text)
+        change.update(state="bounced", bounce=bounce, bounce_class=kind, report_at=now if row.reports else None)
     elif result.outcome == "retry":
-        change.update(_later(row, now))
+        change.update(_later(outcome, now))
     elif result.outcome == "uncertain":
         once_more = row.stream == "transactional" and not row.sent_again
         change.update(
@@ -79,11 +81,13 @@ def settled(outcome: Outcome, now: datetime) -> dict[str, Any]:
     return change
 
 
-def _later(row: Waiting, now: datetime) -> dict[str, Any]:
+def _later(outcome: Outcome, now: datetime) -> dict[str, Any]:
     """A transient answer: another attempt, or none any more after five days."""
+    row, result = outcome.row, outcome.result
     again = next_attempt(row.waits_from or row.created_at, row.attempts + 1, now)
     if again is None:
-        return {"state": "bounced", "bounce": "expired", "report_at": now if row.reports else None}
+        _, kind = classify(result.code, result.text)
+        return {"state": "bounced", "bounce": "expired", "bounce_class": kind, "report_at": now if row.reports else None}
     tells = row.reports == "all" and row.delay_told_at is None
     return {
         "state": "deferred", "next_attempt_at": again, "finished_at": None,

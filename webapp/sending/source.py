@@ -13,7 +13,8 @@ from webapp.mail.charsets import decode_words, one_line
 _STAY = (b"bcc", b"resent-bcc", b"return-path")
 _FIELD = re.compile(rb"([!-9;-~]+)[ \t]*:(.*)", re.S)
 _LINE_END = re.compile(rb"\r\n|\r|\n")
-_MESSAGE_ID = re.compile(r"<([^<>\s]{1,900})>")
+#: longer ones are replaced: an index of PostgreSQL holds 2,704 bytes
+_MESSAGE_ID = re.compile(r"<([^<>\s]{1,600})>")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
     check envelope ─> ready the source ─> sign ─> archive copy ─> outgoing + one delivery per recipient ─> ring
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from webapp.core import errors, events, failpoints, live, queue
 from webapp.core.bulk import insert_rows
@@ -14,7 +14,7 @@ from webapp.domains import service as domains
 from webapp.mail import dkim
 from webapp.mail.address import BadAddress, normalise
 from webapp.messages import store
-from webapp.sending import history, ledger, quota, source, ways
+from webapp.sending import barring, history, ledger, quota, source, ways
 from webapp.sending.models import Delivery, Outgoing
 
 #: recipients of one mail
@@ -42,7 +42,8 @@ def submit(
     from_address = from_address or ready.sender or sender
     stored = store.store_raw(sign(ready.raw, ready.sender, workspace_id))
     failpoints.hit("submit.source_kept")
-    states = first_states(addresses, workspace_id)
+    barred = barring.at_submit(workspace_id, addresses, stream, kind)
+    states = first_states(addresses, workspace_id) | dict.fromkeys(barred, "suppressed")
     if message_id is None:
         copy = store.store_message(
             workspace_id=workspace_id, mailbox_id=mailbox_id, raw_id=stored.id, direction="sent", envelope_sender=sender,
@@ -53,32 +54,31 @@ def submit(
     outgoing = Outgoing(
         workspace_id=workspace_id, mailbox_id=mailbox_id, message_id=message_id, raw_id=stored.id, envelope_sender=sender,
         from_address=from_address, subject=ready.subject, message_id_header=ready.message_id, size_bytes=stored.size_bytes, stream=stream,
-        kind=kind, source_type=source_type, source_id=source_id, request_id=request_id,
-        recipient_count=len(addresses),
+        kind=kind, source_type=source_type, source_id=source_id, request_id=request_id, recipient_count=len(addresses),
     )  # fmt: skip
     failpoints.hit("submit.copied")
     db.session.add(outgoing)
     db.session.flush()
     failpoints.hit("submit.outgoing")
     quota.count(mailbox_id, kind)
-    add_deliveries(outgoing, states)
+    add_deliveries(outgoing, states, barred)
     failpoints.hit("submit.in_ledger")
     if run_routes:
         events.send("mail_submitted", message_id=message_id)
     return outgoing
 
 
-def add_deliveries(outgoing: Outgoing, states: dict[str, str]) -> None:
-    """The ledger's rows in one statement, their counters, and the bell."""
+def add_deliveries(outgoing: Outgoing, states: dict[str, str], barred: Mapping[str, str]) -> None:
+    """The ledger's rows in one statement, their counters, and the bell. barred: why the suppressed ones are"""
     now, way = database_now(), ways.platform()
     first = {
         "queued": (now, None, None, None, None), "captured": (None, way.name, None, None, now),
-        "held": (None, None, way.held_reason, "transport", None),
+        "held": (None, None, way.held_reason, "transport", None), "suppressed": (None, None, None, None, now),
     }  # fmt: skip
     shared = (outgoing.workspace_id, outgoing.id, outgoing.mailbox_id, outgoing.stream, 0, False, now, now)
-    rows = [(*shared, address, address.rpartition("@")[2], state, *first[state]) for address, state in states.items()]
+    rows = [(*shared, address, address.rpartition("@")[2], state, *first[state], barred.get(address)) for address, state in states.items()]
     insert_rows(Delivery, _DELIVERY, rows)
-    history.begun(outgoing, {})
+    history.begun(outgoing, barred)
     ledger.count_moves((outgoing.workspace_id, None, state) for state in states.values())
     live.notify(outgoing.workspace_id, ledger.LIVE_EVENT)
     if "queued" in states.values():
@@ -88,6 +88,7 @@ def add_deliveries(outgoing: Outgoing, states: dict[str, str]) -> None:
 _DELIVERY = (
     "workspace_id", "outgoing_id", "mailbox_id", "stream", "attempts", "sent_again", "created_at", "updated_at", "recipient", "domain",
     "state", "next_attempt_at", "host", "held_reason", "held_by", "finished_at",
+    "last_error",
 )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from webapp.core.db import db, utcnow
+from webapp.happenings import stream
 from webapp.happenings.models import Event
 from webapp.suppressions.adding import New, add_many
 
@@ -39,8 +40,10 @@ class Failed:
 
 
 def bounced(failures: Sequence[Failed]) -> int:
-    """Put those on the list who belong there; the events of these bounces are written already. returns how many are new"""
+    """Put those on the list who belong there; the events of these bounces were noted before. returns how many are new"""
     number = 0
+    if any(_is_sick(one) for one in failures):
+        stream.write_noted()
     for workspace_id in {one.workspace_id for one in failures}:
         mine = [one for one in failures if one.workspace_id == workspace_id]
         new = [_new(one, one.source) for one in mine if one.bounce == "hard"]

@@ -1,4 +1,4 @@
-"""The suppression list."""
+"""The suppression list, and what a bounce was about."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -44,7 +44,11 @@ def upgrade() -> None:
     )  # fmt: skip
     op.create_index("ix_suppressions_workspace_id_reason_id", "suppressions", ["workspace_id", "reason", "id"])
     op.create_index("ix_suppressions_key_mark_id", "suppressions", ["key_mark", "id"])
+    op.add_column("deliveries", sa.Column("bounce_class", sa.String(), nullable=True))
+    op.create_index("ix_outgoing_workspace_id_message_id_header", "outgoing", ["workspace_id", "message_id_header"])
 
 
 def downgrade() -> None:
+    op.drop_index("ix_outgoing_workspace_id_message_id_header", table_name="outgoing")
+    op.drop_column("deliveries", "bounce_class")
     op.drop_table("suppressions")
