@@ -93,6 +93,7 @@ class Installation:
             "MAILROOM_RATE_LIMITS": "off",
             **settings,
         }
+        self.program = ROOT / "app.py"
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, timeout_s: float = 30) -> float:
@@ -100,7 +101,7 @@ class Installation:
         started = time.monotonic()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "app.py"), "up"],
+                [sys.executable, str(self.program), "up"],
                 cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
             )
         try:
