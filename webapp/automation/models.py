@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from webapp.automation import models_runs
+from webapp.automation import models_loops, models_runs
 from webapp.automation.waits import DEFAULT_ATTEMPTS
 from webapp.core.counters import Counted
 from webapp.core.db import Base, InWorkspace, Timestamps, Trashable
@@ -23,6 +23,7 @@ ON_ERROR = ("continue", "stop")
 #: after so many time-outs in a row a rule is switched off (RELIABILITY C-18)
 MOST_TIMEOUTS = 3
 
+Exchange = models_loops.Exchange
 Run, RunStep, StepAttempt, RoutePlan = models_runs.Run, models_runs.RunStep, models_runs.StepAttempt, models_runs.RoutePlan
 
 

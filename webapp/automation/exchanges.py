@@ -1,0 +1,185 @@
+"""Budgets of automatic mail: what goes beyond stops the pair of mailbox and correspondent until a person lets it go on (RELIABILITY C-17).
+
+    take(asked)      in the transaction that hands the mail over: None when it may go, else why not
+    list_stopped, release    what a person sees and does
+
+Within a budget nothing is held up. The stop is written to the audit log with its reason; the runs that it holds back say it too.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, func, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from webapp.audit import service as audit
+from webapp.audit.service import Target
+from webapp.automation.models_loops import Exchange
+from webapp.core import live
+from webapp.core.actor import Actor
+from webapp.core.db import db, is_sqlite
+from webapp.core.errors import NotFound
+from webapp.core.outside import outside
+from webapp.core.wording import span
+from webapp.mailboxes.models import Mailbox
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+LIVE_EVENT = "exchanges-changed"
+#: what is quiet for so long is forgotten; longer than a return path of forwarded mail is good
+KEPT = timedelta(days=35)
+#: why a report about forwarded mail, or a mail with a mailbox as sender, makes no further mail is in `loops`
+WORDS = {"reply": "answers to", "forward": "forwarded mails of", "target": "forwarded mails to", "return": "reports to"}
+
+
+@dataclass(frozen=True)
+class Budget:
+    """So many mails within a window of time."""
+
+    most: int
+    window: timedelta
+
+
+#: answers to one address; answers to one domain together, for responders that change their address; mail of one sender sent on; mail sent
+#: on to one address; reports handed back to one sender
+REPLIES, REPLIES_TO_DOMAIN = Budget(10, DAY), Budget(100, HOUR)
+FORWARDS, FORWARDS_TO = Budget(100, HOUR), Budget(2000, HOUR)
+RETURNS = Budget(20, DAY)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One mail is about to go by itself; it counts for one correspondent."""
+
+    kind: str
+    correspondent: str
+    budget: Budget
+
+
+def of_reply(person: str) -> list[Asked]:
+    return [Asked("reply", person, REPLIES), Asked("reply", f"@{person.rpartition('@')[2]}", REPLIES_TO_DOMAIN)]
+
+
+def of_forward(sender: str, targets: Sequence[str]) -> list[Asked]:
+    """sender  of the mail that is sent on; empty for a report"""
+    return [Asked("forward", sender or "<>", FORWARDS), *(Asked("target", target, FORWARDS_TO) for target in targets)]
+
+
+def of_return(sender: str) -> list[Asked]:
+    return [Asked("return", sender, RETURNS)]
+
+
+def take(mailbox: Mailbox, asked: Sequence[Asked]) -> str | None:
+    """Count one mail in the caller's transaction; a sentence when it may not go, because a budget is used up or the pair is stopped.
+
+    The caller hands nothing over then, and lets the transaction be committed, with which the stop counts.
+    """
+    for one in asked:
+        row = _row(mailbox, one.kind, one.correspondent)
+        if row.stopped_at is None and _counted(row, one.budget):
+            continue
+        if row.stopped_at is None:
+            _stop(mailbox, row, one.budget)
+        return f"Not sent: {row.stopped_why} A person can let it go on under Automate, Stopped mail."
+    return None
+
+
+def _row(mailbox: Mailbox, kind: str, correspondent: str) -> Exchange:
+    """The row of a pair, locked."""
+    now = outside().clock.now()
+    values = {
+        "workspace_id": mailbox.workspace_id, "mailbox_id": mailbox.id, "kind": kind, "correspondent": correspondent, "window_at": now,
+        "window_count": 0, "last_at": now,
+    }  # fmt: skip
+    new = (sqlite.insert if is_sqlite() else postgresql.insert)(Exchange).values(**values)
+    db.session.execute(new.on_conflict_do_nothing(index_elements=["mailbox_id", "kind", "correspondent"]))
+    found = select(Exchange).where(
+        Exchange.mailbox_id == mailbox.id, Exchange.kind == kind, Exchange.correspondent == correspondent
+    )
+    return db.session.scalars(found.with_for_update(), execution_options={"populate_existing": True}).one()
+
+
+def _counted(row: Exchange, budget: Budget) -> bool:
+    """One more, if there is room for it."""
+    now = outside().clock.now()
+    if now - row.window_at >= budget.window:
+        row.window_at, row.window_count = now, 0
+    row.last_at = now
+    row.window_count += 1
+    db.session.flush()
+    return row.window_count <= budget.most
+
+
+def _stop(mailbox: Mailbox, row: Exchange, budget: Budget) -> None:
+    within = span(round(budget.window.total_seconds()))
+    what = f"{WORDS[row.kind]} {row.correspondent}" if row.correspondent != "<>" else "forwarded reports"
+    row.stopped_at = outside().clock.now()
+    row.stopped_why = f"{mailbox.email} sent {budget.most} {what} within {within}; more would look like a loop, so it is stopped."
+    after = {"kind": row.kind, "correspondent": row.correspondent, "reason": row.stopped_why}
+    audit.record(Actor.system(mailbox.workspace_id, "loop protection"), "exchange.stop", _target(mailbox), after=after)
+    live.notify(mailbox.workspace_id, LIVE_EVENT)
+    db.session.flush()
+
+
+def _target(mailbox: Mailbox) -> Target:
+    return Target("mailbox", mailbox.id, mailbox.email)
+
+
+# --- what a person sees and does -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """A pair that is stopped, as lists show it."""
+
+    id: int
+    mailbox_id: int
+    mailbox: str
+    kind: str
+    correspondent: str
+    stopped_at: datetime
+    reason: str
+
+
+def list_stopped(actor: Actor) -> list[Stopped]:
+    """The stopped pairs of the mailboxes that the actor sees, the latest first; at most 500."""
+    actor.require("logs:read")
+    query = select(Exchange, Mailbox.email, Mailbox.domain_id).join(Mailbox, Mailbox.id == Exchange.mailbox_id)
+    query = query.where(Exchange.workspace_id == actor.workspace_id, Exchange.stopped_at.is_not(None), Mailbox.deleted_at.is_(None))
+    rows = db.session.execute(query.order_by(Exchange.stopped_at.desc(), Exchange.id.desc()).limit(500))
+    return [_shown(row, email) for row, email, domain_id in rows if actor.sees_mailbox(row.mailbox_id, domain_id)]
+
+
+def number_stopped(workspace_id: int) -> int:
+    """How many pairs are stopped."""
+    query = select(func.count()).select_from(Exchange).where(Exchange.workspace_id == workspace_id, Exchange.stopped_at.is_not(None))
+    return db.session.scalar(query) or 0
+
+
+def release(actor: Actor, exchange_id: int) -> Stopped:
+    """Let a stopped pair go on, with its budget as new. Mails that were held back are not sent by this. raises NotFound"""
+    actor.require("routes:write")
+    row = db.session.get(Exchange, exchange_id, with_for_update=True, populate_existing=True)
+    mailbox = db.session.get(Mailbox, row.mailbox_id) if row is not None and row.workspace_id == actor.workspace_id else None
+    if row is None or mailbox is None or row.stopped_at is None or not actor.sees_mailbox(mailbox.id, mailbox.domain_id):
+        raise NotFound(f"There is no stopped pair with the id {exchange_id}.")
+    shown = _shown(row, mailbox.email)
+    before = {"correspondent": row.correspondent, "stopped": True}
+    row.stopped_at = row.stopped_why = None
+    row.window_at, row.window_count = outside().clock.now(), 0
+    db.session.flush()
+    after = {"correspondent": row.correspondent, "stopped": False}
+    audit.record(actor, "exchange.release", _target(mailbox), before=before, after=after)
+    live.notify(actor.workspace_id, LIVE_EVENT)
+    return shown
+
+
+def _shown(row: Exchange, email: str) -> Stopped:
+    at = row.stopped_at or row.last_at
+    return Stopped(row.id, row.mailbox_id, email, row.kind, row.correspondent, at, row.stopped_why or "")
+
+
+def forget_old() -> None:
+    """Pairs that were quiet for long and are not stopped."""
+    old = Exchange.last_at < outside().clock.now() - KEPT, Exchange.stopped_at.is_(None)
+    db.session.execute(delete(Exchange).where(*old))
