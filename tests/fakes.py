@@ -116,13 +116,17 @@ class Listener:
     `port` is where it listens, `accepted` how many came, `stopping` is set at the end so that endless talkers stop.
     """
 
-    def __init__(self, talk: Callable[[socket.socket, "Listener"], object], context: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, talk: Callable[[socket.socket, "Listener"], object], context: ssl.SSLContext | None = None, *,
+        host: str = "127.0.0.1", port: int = 0,
+    ) -> None:
         self.talk = talk
         self.context = context
         self.accepted = 0
         self.heard: list[bytes] = []
         self.stopping = threading.Event()
-        self._server = socket.create_server(("127.0.0.1", 0))
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._server = socket.create_server((host, port), family=family)
         self.port: int = self._server.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
         self._threads[0].start()

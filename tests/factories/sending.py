@@ -85,12 +85,12 @@ class Script:
 class Sink:
     """A real SMTP listener on loopback that keeps what it took and answers by a script."""
 
-    def __init__(self, script: Script | None = None) -> None:
+    def __init__(self, script: Script | None = None, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self.script = script or Script()
         self.taken: list[Taken] = []
         self.lines: list[bytes] = []
         self.body_seen = threading.Event()
-        self.listener = Listener(self._talk)
+        self.listener = Listener(self._talk, host=host, port=port)
 
     @property
     def url(self) -> str:

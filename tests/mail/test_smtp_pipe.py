@@ -147,9 +147,9 @@ def test_c23_a_silent_server_holds_one_letter_of_each_pipe() -> None:
 
     with Peer(dot=wait) as peer:
         letters = letters_of(40)
-        book = carry(peer, letters, most=2, timeout_s=0.1, stop=lambda: peer.listener.accepted >= 2 and len(peer.bodies) >= 2)
+        book = carry(peer, letters, most=2, timeout_s=0.1, stop=lambda: len(peer.bodies) >= 1)
         stopped.set()
-    assert book.outcomes.count("uncertain") == len(book.begun) <= 4, "only what was on the wire is in doubt"
+    assert book.outcomes == ["uncertain"] and len(letters) == 39, "only what was on the wire is in doubt"
 
 
 def test_stop_brings_what_was_begun_to_its_answer_and_leaves_the_rest() -> None:

@@ -203,19 +203,6 @@ def test_the_relay_s_password_never_stands_in_a_dialogue(app: Any, alice: Any) -
     assert "AUTH PLAIN ••••" in said and "s3cr" not in said and "AHJlbGF5" not in said
 
 
-def test_mx_is_not_there_yet_so_mail_is_held_and_goes_on_by_itself_later(app: Any, alice: Any) -> None:
-    use_transport(app, "mx")
-    outgoing = make_outgoing(alice)
-    [row] = deliveries(outgoing)
-    assert row.state == "held" and "mx" in service.why(row)
-    assert release.release_waiting() == 0
-    with Sink() as sink:
-        use_transport(app, sink.url)
-        assert release.release_waiting() == 1
-        run_drain()
-        assert sink.recipients == ["ada@example.org"]
-
-
 def test_c35_mail_that_waits_is_held_with_a_reason_when_the_way_out_vanishes(app: Any, alice: Any) -> None:
     use_transport(app, "smtp://127.0.0.1:1")
     outgoing = make_outgoing(alice)

@@ -43,6 +43,8 @@ class Outside:
     dns: Dns
     smtp: SmtpConnector | None
     clock: Clock
+    #: where mail hosts of other domains listen; another one only in tests
+    mx_port: int = 25
 
 
 def outside() -> Outside:

@@ -68,8 +68,9 @@ class Lanes:
         self.pipes.clear()
 
     def _grow(self, waiting: int, ear: Ear) -> None:
-        """Open the first pipe, or one more where many letters wait."""
-        if self.pipes and (len(self.pipes) >= self.most or waiting <= LETTERS_PER_PIPE * len(self.pipes)):
+        """Open the first pipe, or one more where many letters wait and the others have shown that letters are taken there."""
+        number = len(self.pipes)
+        if number and (number >= self.most or waiting <= LETTERS_PER_PIPE * number or not all(pipe.carried for pipe in self.pipes)):
             return
         try:
             self.pipes.append(self.open(ear))

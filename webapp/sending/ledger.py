@@ -133,14 +133,14 @@ def record(owner: str, outcomes: Sequence[Outcome]) -> None:
     tell([(outcome.row, change["state"]) for outcome, change in zip(ours, changes, strict=True)])
 
 
-_ATTEMPT = ("delivery_id", "number", "at", "host", "outcome", "code", "text", "seconds", "dialogue")
+_ATTEMPT = ("delivery_id", "number", "at", "host", "outcome", "code", "text", "seconds", "dialogue", "tls")
 
 
 def _attempt(outcome: Outcome) -> tuple[Any, ...]:
     row, result = outcome.row, outcome.result
     return (
         row.id, row.attempts + 1, outcome.at, outcome.host, result.outcome, result.code, settle.storable(result.text), result.seconds,
-        settle.dialogue_kept(row.stream, result),
+        settle.dialogue_kept(row.stream, result), result.tls,
     )  # fmt: skip
 
 

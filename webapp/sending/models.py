@@ -153,6 +153,8 @@ class Attempt(Base):
     dialogue: Mapped[list[Any]] = mapped_column(default=list)
     #: how long it took
     seconds: Mapped[float]
+    #: TLS of the connection and what MTA-STS made of it; NULL where no connection came about
+    tls: Mapped[str | None]
 
 
 class Hold(InWorkspace, Timestamps, Base):
@@ -174,3 +176,30 @@ class Hold(InWorkspace, Timestamps, Base):
     held_by: Mapped[str]
     #: applying, active or lifting
     state: Mapped[str] = mapped_column(default="applying")
+
+
+class Order(InWorkspace, Timestamps, Leased, Base):
+    """One step over all deliveries that a filter matches: it goes through them by id, a batch per transaction.
+
+    state: running ──> done, or stopped by a person
+    """
+
+    __tablename__ = "delivery_orders"
+    __table_args__ = (Index("ix_delivery_orders_running", "id", sqlite_where=text("state = 'running'"),
+                            postgresql_where=text("state = 'running'")),)  # fmt: skip
+    id: Mapped[int] = mapped_column(primary_key=True)
+    #: retry, hold, release, cancel, treat_as_sent or send_again
+    verb: Mapped[str]
+    #: which deliveries, as `listing.filtered` takes it
+    filter: Mapped[dict[str, Any]]
+    #: who gave it, as the audit log names them, and the limits of their token
+    giver: Mapped[dict[str, Any]]
+    #: running, done or stopped
+    state: Mapped[str] = mapped_column(default="running")
+    #: deliveries that it looked for when it was given
+    total: Mapped[int] = mapped_column(default=0)
+    changed: Mapped[int] = mapped_column(default=0)
+    #: ids up to this one have been looked at; it ends at `last_id`, so that newer mail is not touched
+    position: Mapped[int] = mapped_column(default=0)
+    last_id: Mapped[int] = mapped_column(default=0)
+    finished_at: Mapped[datetime | None]

@@ -8,7 +8,7 @@ from webapp.core.config import settings
 from webapp.domains import service as domains
 from webapp.sending.transports import Transport, local
 from webapp.sending.transports.capture import CAPTURE
-from webapp.sending.transports.mx import MX
+from webapp.sending.transports.mx import mx_transport
 from webapp.sending.transports.smtp import smtp_transport
 
 
@@ -36,7 +36,7 @@ def _read(transport: str, hostname: str) -> Transport:
     if transport == "capture":
         return CAPTURE
     if transport == "mx":
-        return MX
+        return mx_transport(hostname)
     return smtp_transport(transport, hostname)
 
 

@@ -35,7 +35,7 @@ def smtp_transport(url: str, hostname: str) -> Transport:
     return Transport(name="smtp", first_state="queued", open=lambda: SmtpCarrier(target, hostname, outside().smtp or connect))
 
 
-def refuse_all(letters: Supply, report: Report, failed: ConnectFailed, host: str, outcome: str = "retry") -> None:
+def refuse_all(letters: Supply, report: Ear, failed: ConnectFailed, host: str, outcome: str = "retry") -> None:
     """Give every letter that waits the same answer: no connection came about."""
     while letters:
         try:
