@@ -1,61 +1,37 @@
 """Evaluating the routes of mails that wait: plan ──> which routes match ──> one run for each that does.
 
-    claim plans, commit ─> read mail and routes ─> judge, no transaction open ─> write runs, file or absorb the mail, commit
+    claim plans, commit ─> read mail and routes ─> judge, no transaction open ─> write runs, file or absorb the mail (`outcomes`), commit
 
 A user's pattern may take its second: nothing is locked meanwhile. Plans whose worker died are taken one at a time from then on, so that a
 mail which kills workers is found alone, and parked after the third time (RELIABILITY C-26).
 """
 
 import logging
-import secrets
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
-from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import ColumnElement, select, update
 
-from webapp.automation import filing, matching, rules, runs
-from webapp.automation.loaded_routes import LoadedRoute, load_routes, snapshot
+from webapp.automation import matching, outcomes
+from webapp.automation.loaded_routes import LoadedRoute, load_routes
 from webapp.automation.mail_state import view_of
-from webapp.automation.matching import Outcome
-from webapp.automation.models import MOST_TIMEOUTS
-from webapp.automation.models_runs import MOST_DEATHS, RoutePlan, Run, RunStep
-from webapp.core import failpoints, leases, live
-from webapp.core.db import database_now, db, reading, utcnow
+from webapp.automation.models import Route
+from webapp.automation.models_runs import MOST_DEATHS, RoutePlan
+from webapp.automation.outcomes import Judged, Work
+from webapp.automation.planning import WAYS
+from webapp.core import failpoints, leases
+from webapp.core.db import database_now, db, reading
 from webapp.mailboxes.models import Mailbox
-from webapp.messages import store
+from webapp.messages import raws
 from webapp.messages.models import Message
 
 log = logging.getLogger("mailroom.automation")
-BATCH = 10
+#: plans, and bytes of source, of one batch; one mail alone may be larger
+BATCH, BATCH_BYTES = 100, 8 * 1024 * 1024
 LEASE_S = 60.0
 PAUSE_S = 10.0
-
-
-@dataclass
-class Judged:
-    """What came of one route: `outcome` None when an earlier route stopped the walk or the plan was parked."""
-
-    route: LoadedRoute
-    outcome: Outcome | None
-    reason: str | None = None
-    failed: bool = False
-
-
-@dataclass
-class Work:
-    """One plan with everything that its evaluation needs."""
-
-    plan: RoutePlan
-    message: Message
-    mailbox: Mailbox
-    routes: list[LoadedRoute]
-    raw: bytes
-    #: of the mail, for sent mail that nobody has read yet
-    subject: str = ""
-    sender: str = ""
-    judged: list[Judged] = field(default_factory=list)
+Key = tuple[int, str, int | None]
 
 
 def has_due() -> bool:
@@ -82,64 +58,65 @@ def _give_back(ids: list[int], owner: str) -> None:
 
 
 def _claim(owner: str) -> list[int]:
-    ids = leases.claim(RoutePlan, RoutePlan.deaths == 0, limit=BATCH, lease_s=LEASE_S, order=RoutePlan.id, owner=owner)
-    ids = ids or leases.claim(RoutePlan, RoutePlan.deaths > 0, limit=1, lease_s=LEASE_S, order=RoutePlan.id, owner=owner)
+    """Plans that nobody died over, or one that somebody did; committed."""
+    ids = _free(RoutePlan.deaths == 0, BATCH) or _free(RoutePlan.deaths > 0, 1)
     if ids:
-        died = update(RoutePlan).where(RoutePlan.id.in_(ids)).values(deaths=RoutePlan.deaths + 1)
-        db.session.execute(died, execution_options={"synchronize_session": False})
+        lease = {"lease_until": database_now() + timedelta(seconds=LEASE_S), "lease_owner": owner}
+        held = update(RoutePlan).where(RoutePlan.id.in_(ids)).values(deaths=RoutePlan.deaths + 1, **lease)
+        db.session.execute(held, execution_options={"synchronize_session": False})
         failpoints.hit("evaluate.before_claim_commit")
     db.session.commit()
     failpoints.hit("evaluate.claimed")
     return ids
 
 
+def _free(which: ColumnElement[bool], most: int) -> list[int]:
+    """The oldest that wait, as many as may be held in memory at once, locked."""
+    query = select(RoutePlan.id, Message.size_bytes).join(Message, Message.id == RoutePlan.message_id)
+    query = query.where(which, leases.free(RoutePlan, database_now())).order_by(RoutePlan.id).limit(most)
+    ids: list[int] = []
+    held = 0
+    for row in db.session.execute(query.with_for_update(skip_locked=True, of=RoutePlan)):
+        held += row.size_bytes
+        if ids and held > BATCH_BYTES:
+            break
+        ids.append(row.id)
+    return ids
+
+
 def _work_batch(ids: list[int], owner: str, until: float) -> bool:
     """Judge each, record all in one transaction; False when the time was up before the last one."""
     ready: list[Work] = []
-    known: dict[tuple[int, str, int | None], list[LoadedRoute]] = {}
-    for number, plan_id in enumerate(ids):
-        if number and time.monotonic() >= until:
-            _give_back(ids[number:], owner)
-            break
-        found = _judged(plan_id, owner, known)
-        if found is not None:
-            ready.append(found)
-    failpoints.hit("evaluate.judged")
     try:
-        for found in ready:
-            _record(found, owner)
+        for number, work in enumerate(_load(ids)):
+            if number and time.monotonic() >= until:
+                _give_back([left for left in ids if left not in {done.plan.id for done in ready}], owner)
+                break
+            work.judged = _judged(work)
+            ready.append(work)
+        failpoints.hit("evaluate.judged")
+        outcomes.record(ready, owner)
         failpoints.hit("evaluate.before_commit")
         db.session.commit()
         failpoints.hit("evaluate.committed")
     except Exception:
-        log.exception("recording a batch failed; it is done again one by one")
+        log.exception("evaluating a batch failed; each is tried by itself", extra={"plans": len(ids)})
         db.session.rollback()
-        for found in ready:
-            _record_alone(found.plan.id, owner)
+        for plan_id in ids:
+            _alone(plan_id, owner)
     return len(ids) == 1 or time.monotonic() < until
 
 
-def _judged(plan_id: int, owner: str, known: dict[tuple[int, str, int | None], list[LoadedRoute]]) -> Work | None:
-    try:
-        found = _load(plan_id, known)
-        if found is not None:
-            found.judged = judge(found) if found.plan.deaths <= MOST_DEATHS else _parked(found)
-        return found
-    except Exception:
-        log.exception("evaluation failed", extra={"plan_id": plan_id})
-        _pause(plan_id, owner)
-        return None
-
-
-def _record_alone(plan_id: int, owner: str) -> None:
+def _alone(plan_id: int, owner: str) -> None:
     """A bug in one plan must not stop the others."""
     try:
-        found = _judged(plan_id, owner, {})
-        if found is not None:
-            _record(found, owner)
-            db.session.commit()
+        works = _load([plan_id])
+        for work in works:
+            work.judged = _judged(work)
+        outcomes.record(works, owner)
+        db.session.commit()
     except Exception:
-        log.exception("recording failed", extra={"plan_id": plan_id})
+        log.exception("evaluation failed", extra={"plan_id": plan_id})
         _pause(plan_id, owner)
 
 
@@ -151,21 +128,36 @@ def _pause(plan_id: int, owner: str) -> None:
     db.session.commit()
 
 
-def _load(plan_id: int, known: dict[tuple[int, str, int | None], list[LoadedRoute]]) -> Work | None:
-    """Everything in one reading transaction, which is over when this returns; `known` keeps the routes for the rest of the batch."""
+def _load(ids: Sequence[int]) -> list[Work]:
+    """Everything in one reading transaction, which is over when this returns; five queries however many they are."""
+    query = select(RoutePlan, Message, Mailbox).join(Message, Message.id == RoutePlan.message_id)
+    query = query.join(Mailbox, Mailbox.id == RoutePlan.mailbox_id).where(RoutePlan.id.in_(ids)).order_by(RoutePlan.id)
     with reading():
-        plan = db.session.get(RoutePlan, plan_id, populate_existing=True)
-        message = db.session.get(Message, plan.message_id, populate_existing=True) if plan else None
-        if plan is None or message is None:
-            db.session.commit()
-            return None
-        mailbox = db.session.get_one(Mailbox, plan.mailbox_id, populate_existing=True)
-        key = (plan.mailbox_id, message.direction, plan.route_id)
-        if key not in known:
-            known[key] = load_routes(runs.candidates(*key))
-        raw = store.raw_of(message)
+        rows = db.session.execute(query, execution_options={"populate_existing": True}).all()
+        routes = _routes({_key(plan, message) for plan, message, _ in rows})
+        sources = raws.load_many({message.raw_id for _, message, _ in rows})
         db.session.commit()
-    return Work(plan, message, mailbox, known[key], raw)
+    return [Work(plan, message, box, routes[_key(plan, message)], sources[message.raw_id]) for plan, message, box in rows]
+
+
+def _key(plan: RoutePlan, message: Message) -> Key:
+    return plan.mailbox_id, message.direction, plan.route_id
+
+
+def _routes(keys: Iterable[Key]) -> dict[Key, list[LoadedRoute]]:
+    """The enabled routes for several (mailbox, direction of the mail, the only route that is asked for), in the order in which they run."""
+    wanted = set(keys)
+    query = select(Route).where(Route.mailbox_id.in_({key[0] for key in wanted}), Route.deleted_at.is_(None), Route.enabled.is_(True))
+    rows = list(db.session.scalars(query.order_by(Route.position, Route.id), execution_options={"populate_existing": True}))
+    loaded = {route.id: route for route in load_routes(rows)}
+    return {
+        key: [loaded[r.id] for r in rows if r.mailbox_id == key[0] and r.direction in WAYS[key[1]] and key[2] in (None, r.id)]
+        for key in wanted
+    }
+
+
+def _judged(work: Work) -> list[Judged]:
+    return judge(work) if work.plan.deaths <= MOST_DEATHS else _parked(work)
 
 
 def judge(found: Work) -> list[Judged]:
@@ -192,77 +184,3 @@ def judge(found: Work) -> list[Judged]:
 def _parked(found: Work) -> list[Judged]:
     reason = f"Parked: evaluating the rules on this mail ended the worker {MOST_DEATHS} times. The mail was filed without routes."
     return [Judged(route, None, reason, failed=True) for route in found.routes]
-
-
-def _record(found: Work, owner: str) -> None:
-    """Write what was judged, once: whoever lost the lease meanwhile writes nothing."""
-    mine = delete(RoutePlan).where(RoutePlan.id == found.plan.id, RoutePlan.lease_owner == owner)
-    gone: Any = db.session.execute(mine, execution_options={"synchronize_session": False})
-    if gone.rowcount == 0:
-        return
-    failpoints.hit("evaluate.plan_taken")
-    db.session.expunge(found.plan)
-    message = db.session.get_one(Message, found.message.id, with_for_update=True, populate_existing=True)
-    known = _known_runs(found)
-    absorbed, waits = False, False
-    for judged in found.judged:
-        run = _record_route(found, judged, known)
-        if run is None or run.matched is not True or message.direction != "received":
-            continue
-        absorbed = absorbed or not judged.route.steps
-        waits = waits or (found.plan.held and judged.route.absorbs)
-    _note_timeouts(found.judged)
-    if absorbed:
-        filing.absorb(message, found.plan.round)
-    elif found.plan.held and not waits:
-        store.file_message(message)
-    live.notify(message.workspace_id, runs.LIVE_EVENT)
-
-
-def _known_runs(found: Work) -> dict[int, Run]:
-    """Runs that a test or a replay made beforehand."""
-    query = select(Run).where(Run.message_id == found.message.id, Run.mailbox_id == found.mailbox.id, Run.round == found.plan.round)
-    return {run.route_id: run for run in db.session.scalars(query) if run.route_id is not None}
-
-
-def _record_route(found: Work, judged: Judged, known: dict[int, Run]) -> Run | None:
-    """The run of one route; None when the route did not match and nobody wants to read about it."""
-    outcome, route = judged.outcome, judged.route
-    run = known.get(route.id)
-    matched = outcome is not None and outcome.matched
-    if run is None and not matched and not judged.failed and found.mailbox.log_level != "verbose" and not found.message.is_test:
-        return None
-    if run is None:
-        run = runs.add_run(found.message, found.mailbox.id, route, found.plan.round, request_id=found.plan.request_id)
-    run.route_name, run.route_version = route.name, route.version
-    run.subject, run.sender = run.subject or found.subject, found.sender or run.sender
-    run.snapshot = snapshot(route, outcome)
-    run.verdicts = [verdict.as_dict() for verdict in outcome.verdicts] if outcome else []
-    run.matched, run.error = matched if outcome else None, judged.reason
-    now = utcnow()
-    if not matched:
-        run.error = run.error or "The rules did not match."
-        filing.finish(run, "failed" if judged.failed else "skipped", found.message)
-    elif not route.steps:
-        run.started_at, run.error = now, None
-        filing.finish(run, "success", found.message)
-    else:
-        _add_steps(run, route)
-        run.status, run.started_at, run.next_attempt_at = "queued", now, now
-        run.holds_mail = found.plan.held and route.absorbs and found.message.direction == "received"
-    db.session.flush()
-    return run
-
-
-def _add_steps(run: Run, route: LoadedRoute) -> None:
-    db.session.add_all(
-        RunStep(run_id=run.id, position=number, delivery=f"dlv_{secrets.token_hex(12)}", **step) for number, step in enumerate(route.steps)
-    )
-
-
-def _note_timeouts(judged: list[Judged]) -> None:
-    verdicts = [verdict for item in judged if item.outcome for verdict in item.outcome.verdicts if verdict.rule_id is not None]
-    late = {verdict.rule_id for verdict in verdicts if verdict.timed_out and verdict.rule_id is not None}
-    fine = {v.rule_id for v in verdicts if v.type.endswith("regex") and v.matched is not None and not v.error and v.rule_id is not None}
-    if late:
-        rules.note_timeouts(late, fine - late, MOST_TIMEOUTS)

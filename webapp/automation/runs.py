@@ -129,6 +129,13 @@ def add_plan(message: Message, round: int, **columns: Any) -> RoutePlan:
 
 def add_run(message: AnyMail, mailbox_id: int, route: NamedRoute, round: int, *, request_id: str | None = None, **columns: Any) -> Run:
     """A log row for one route on one mail."""
+    run = new_run(message, mailbox_id, route, round, request_id=request_id, **columns)
+    db.session.flush()
+    return run
+
+
+def new_run(message: AnyMail, mailbox_id: int, route: NamedRoute, round: int, *, request_id: str | None = None, **columns: Any) -> Run:
+    """The same, written with the next flush."""
     run = Run(
         workspace_id=message.workspace_id, message_id=message.id, mailbox_id=mailbox_id, route_id=route.id, round=round,
         route_name=route.name, route_version=route.version, direction=message.direction, is_test=message.is_test,
@@ -136,7 +143,6 @@ def add_run(message: AnyMail, mailbox_id: int, route: NamedRoute, round: int, *,
         request_id=request_id or message.request_id, **columns,
     )  # fmt: skip
     db.session.add(run)
-    db.session.flush()
     return run
 
 

@@ -17,7 +17,6 @@ from sqlalchemy import bindparam, select, update
 
 from webapp.automation import planning
 from webapp.core import events, failpoints, live
-from webapp.core.blobs import blobs, unpack
 from webapp.core.db import db, reading, utcnow
 from webapp.domains.models import Domain
 from webapp.happenings import stream
@@ -25,8 +24,8 @@ from webapp.intake import checking
 from webapp.mail import mime
 from webapp.mail.mime import ParsedMail
 from webapp.mailboxes.models import Mailbox
-from webapp.messages import index, journal, store
-from webapp.messages.models import INBOX, Message, RawMessage
+from webapp.messages import index, journal, raws, store
+from webapp.messages.models import INBOX, Message
 from webapp.messages.reading import columns_of, fields_of
 
 #: reading goes on for so long, in seconds; what is left goes again, long before its lease is over
@@ -113,7 +112,7 @@ def load(ids: Sequence[int]) -> list[Copy]:
 
 def read(copies: Sequence[Copy]) -> tuple[list[Copy], list[int]]:
     """Parse them and make what search will see, while no transaction is open: (those that were read, ids that no time was left for)."""
-    sources, late = _sources([copy.raw_id for copy in copies]), time.monotonic() + READ_S
+    sources, late = _sources(copies), time.monotonic() + READ_S
     done: list[Copy] = []
     for number, copy in enumerate(copies):
         if number and time.monotonic() > late:
@@ -127,15 +126,10 @@ def read(copies: Sequence[Copy]) -> tuple[list[Copy], list[int]]:
     return done, [copy.id for copy in copies[len(done) :]]
 
 
-def _sources(raw_ids: list[int]) -> dict[int, bytes]:
-    """The bytes of several sources, by one query. raises LookupError, BlobMissing"""
-    query = select(RawMessage.id, RawMessage.packed, RawMessage.blob_key).where(RawMessage.id.in_(set(raw_ids)))
+def _sources(copies: Sequence[Copy]) -> dict[int, bytes]:
     with reading():
-        rows = db.session.execute(query).all()
+        found = raws.load_many({copy.raw_id for copy in copies})
         db.session.rollback()
-    found = {row.id: unpack(row.packed if row.packed is not None else blobs().get(row.blob_key)) for row in rows}
-    if missing := set(raw_ids) - set(found):
-        raise LookupError(f"there is no source with the id {min(missing)}")
     return found
 
 
