@@ -18,6 +18,7 @@ from flask import Flask, Response, current_app, flash, g, make_response, redirec
 from htmx_flask import Htmx
 from jinja2 import TemplateError
 from markupsafe import Markup, escape
+from sqlalchemy.exc import SQLAlchemyError
 
 from webapp.core.errors import HouseError
 from webapp.core.paint import chosen_theme
@@ -177,7 +178,7 @@ def _painted(name: str, status: int, context: dict[str, Any]) -> str:
     try:
         if status < 500:
             return render_template(name, **context)
-    except (TemplateError, HouseError, LookupError, AttributeError, TypeError, ValueError):
+    except (TemplateError, HouseError, SQLAlchemyError, LookupError, AttributeError, TypeError, ValueError):
         log.exception("error page failed", extra={"request_id": context["request_id"]})
     try:
         template = current_app.jinja_env.get_template(name)

@@ -8,10 +8,11 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Request, Response, g, request
+from flask import Flask, Request, Response, g, request, session
 from flask.json.provider import JSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.routing import IntegerConverter
 
@@ -20,6 +21,7 @@ from webapp.core import envelope, htmx, limits, request_ids
 from webapp.core.client import is_secure
 from webapp.core.db import db
 from webapp.core.errors import BadRequest, Conflict, HouseError, MethodNotAllowed, NotFound, TooLarge, Unavailable, UnsupportedMedia
+from webapp.core.repeats import MOST_TIMES, may_repeat
 
 log = logging.getLogger("mailroom.web")
 PRINTABLE = re.compile(r"[\x21-\x7e]{1,128}")
@@ -69,6 +71,20 @@ class Mailroom(Flask):
     session_interface = PageSessions()
 
     def full_dispatch_request(self) -> Response:
+        """The whole request, done again when the database ended it and certainly kept nothing of it (`core.repeats`)."""
+        before = dict(session)
+        for times in range(1, MOST_TIMES + 1):
+            response = self._once()
+            if times == MOST_TIMES or not g.pop("repeat", False):
+                break
+            for name in list(g):
+                g.pop(name)
+            if dict(session) != before:
+                session.clear()
+                session.update(before)
+        return response
+
+    def _once(self) -> Response:
         response = super().full_dispatch_request()
         if not db.session.registry.has():  # a request that asked nothing of it needs no session made to end it
             return response
@@ -169,8 +185,9 @@ def as_house_error(error: Exception) -> HouseError:
     if isinstance(error, IntegrityError):
         log.info("conflict at commit: %s", error.orig, extra={"request_id": g.get("request_id")})
         return Conflict("Something else changed the same object at the same moment; nothing was saved.")
-    if isinstance(error, OperationalError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
-        log.warning("database unavailable: %s", error.orig, extra={"request_id": g.get("request_id")})
+    g.repeat = may_repeat(error)
+    if isinstance(error, (OperationalError, NoConnectionFree)) or g.repeat or getattr(error, "connection_invalidated", False):
+        log.warning("database unavailable: %s", getattr(error, "orig", error), extra={"request_id": g.get("request_id")})
         return Unavailable("The database did not answer in time; nothing was saved.", retry_after_s=2)
     log.exception("request failed", extra={"request_id": g.get("request_id")})
     return HouseError("Something went wrong on our side; nothing was saved.")
