@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.audit import service as audit
@@ -28,7 +28,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 LIVE_EVENT = "exchanges-changed"
 #: what is quiet for so long is forgotten; longer than a return path of forwarded mail is good
 KEPT = timedelta(days=35)
-#: why a report about forwarded mail, or a mail with a mailbox as sender, makes no further mail is in `loops`
+RELEASE = "A person can let it go on under Automate, Stopped mail."
 WORDS = {"reply": "answers to", "forward": "forwarded mails of", "target": "forwarded mails to", "return": "reports to"}
 
 
@@ -80,8 +80,24 @@ def take(mailbox: Mailbox, asked: Sequence[Asked]) -> str | None:
             continue
         if row.stopped_at is None:
             _stop(mailbox, row, one.budget)
-        return f"Not sent: {row.stopped_why} A person can let it go on under Automate, Stopped mail."
+        return f"Not sent: {row.stopped_why} {RELEASE}"
     return None
+
+
+def stopped(mailbox: Mailbox, asked: Sequence[Asked]) -> str | None:
+    """A sentence when one of these pairs is stopped already; counts nothing."""
+    pairs = [(one.kind, one.correspondent) for one in asked]
+    query = select(Exchange.stopped_why).where(
+        Exchange.mailbox_id == mailbox.id, tuple_(Exchange.kind, Exchange.correspondent).in_(pairs), Exchange.stopped_at.is_not(None)
+    )
+    why = db.session.scalar(query.limit(1))
+    return f"Not sent: {why} {RELEASE}" if why is not None else None
+
+
+def remember(mailbox: Mailbox, kind: str, correspondent: str) -> None:
+    """Note that the pair exists now, without counting anything."""
+    _row(mailbox, kind, correspondent).last_at = outside().clock.now()
+    db.session.flush()
 
 
 def _row(mailbox: Mailbox, kind: str, correspondent: str) -> Exchange:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from sqlalchemy import delete, select
 
-from webapp.automation import evaluation, runs, steps
+from webapp.automation import evaluation, exchanges, reply_limits, runs, steps
 from webapp.automation.models_runs import AutoReply, RouteDay, Run
 from webapp.core.db import db, utcnow
 from webapp.core.queue import drain, every
@@ -31,5 +31,6 @@ def forget_old() -> None:
     if old:
         db.session.execute(delete(Run).where(Run.id.in_(old)))
     db.session.execute(delete(RouteDay).where(RouteDay.day < (utcnow() - KEPT).date()))
-    db.session.execute(delete(AutoReply).where(AutoReply.at < utcnow() - timedelta(days=1)))
+    db.session.execute(delete(AutoReply).where(AutoReply.at < utcnow() - reply_limits.KEPT))
+    exchanges.forget_old()
     db.session.commit()

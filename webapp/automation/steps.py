@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import select, update
 
 from webapp.automation import actions, contexts, filing, runs
-from webapp.automation.actions.base import Result, Skip
+from webapp.automation.actions.base import Result, Skip, Undone
 from webapp.automation.actions.outgoing import Unsendable
 from webapp.automation.contexts import Loaded
 from webapp.automation.models_runs import MOST_DEATHS, Run, RunStep, StepAttempt
@@ -193,12 +193,14 @@ def do_deed(result: Result) -> Result:
     """Work on our own database, within a savepoint: it happens with the record of it, or not at all."""
     try:
         with db.session.begin_nested():
-            text = result.deed() if result.deed else None
+            done = result.deed() if result.deed else None
     except Skip as skip:
         return replace(result, outcome="skipped", detail=str(skip))
     except Unsendable as error:
         return replace(result, outcome="failed", error=str(error))
-    return replace(result, detail=text) if text else result
+    if isinstance(done, Undone):
+        return replace(result, outcome=done.outcome, detail=done.text, error=done.text if done.outcome == "failed" else None)
+    return replace(result, detail=done) if done else result
 
 
 def _succeeded(run: Run, step: RunStep, result: Result, prepared: raws.Prepared | None, detail: str) -> None:

@@ -1,10 +1,11 @@
-"""Tells sending, which stands below, how mail gets into a mailbox of this installation."""
+"""Tells sending, which stands below, how mail gets into a mailbox of this installation, and has reports looked at as they come in."""
 
 from flask import Flask
 
-from webapp.intake import local
+from webapp.intake import forwarded, local, pipeline
 from webapp.sending.transports.local import register_local
 
 
 def init_app(app: Flask) -> None:
     register_local(local.is_local, local.deliver)
+    pipeline.look_for("return", forwarded.look)

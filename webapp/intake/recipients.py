@@ -1,5 +1,6 @@
 """Which mailbox takes mail for an address, and the replies about its limits: the answers at RCPT (DESIGN section 5)."""
 
+from webapp.automation import forwarding
 from webapp.core.config import settings
 from webapp.core.wording import human_bytes
 from webapp.mail import status
@@ -66,4 +67,4 @@ def no_sending(over: Over) -> str:
 
 def resolve(address: str) -> Resolved:
     """Who takes mail for an address; bounces to a return path of ours come to the mailbox that sent."""
-    return return_path.home_of(address) or addressing.resolve(address)
+    return return_path.home_of(address) or forwarding.home_of(address) or addressing.resolve(address)

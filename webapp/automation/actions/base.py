@@ -90,7 +90,7 @@ class Result:
     drop            take the mail out of its folder
     pass_to_next    False ends the route here, as a success; None leaves it to the settings
     deed            work on our own database, done in the transaction that records this attempt, so that it happens exactly once;
-                    may return a sentence that replaces `detail`, or raise Skip
+                    may return a sentence that replaces `detail`, return Undone, or raise Skip, which undoes what it did
     """
 
     outcome: Outcome
@@ -104,7 +104,15 @@ class Result:
     changed: list[str] = field(default_factory=list)
     drop: bool = False
     pass_to_next: bool | None = None
-    deed: Callable[[], str | None] | None = None
+    deed: "Callable[[], str | Undone | None] | None" = None
+
+
+@dataclass(frozen=True)
+class Undone:
+    """A deed decides against it, and what it wrote down about that stays: the text says why."""
+
+    outcome: Literal["skipped", "failed"]
+    text: str
 
 
 class Skip(Exception):

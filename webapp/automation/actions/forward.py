@@ -1,15 +1,24 @@
-"""`forward`: sends the mail on. The envelope sender is the mailbox, From too, so that the mail is signed with its domain's key."""
+"""`forward`: sends the mail on, in one of two forms.
+
+    from the mailbox (usual)   From and the envelope sender are the mailbox, so that the mail is signed with its domain's key
+    unchanged                  byte for byte with a trace on top, so that the sender's signature holds; bounces go to the sender (SRS)
+
+A report goes on without an envelope sender in either form (RFC 5321 section 4.5.5): a bounce of it makes no further mail.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
-from webapp.automation import loops, mail_state
+from webapp.automation import exchanges, forwarding, mail_state
 from webapp.automation.actions import outgoing
-from webapp.automation.actions.base import ActionType, Context, Result
+from webapp.automation.actions.base import ActionType, Context, Result, Undone, bad
 from webapp.automation.parameters import Parameter
+from webapp.core.db import db
 from webapp.core.http_guard import HttpClient
 from webapp.mail import mime
 from webapp.mail.address import format_address, is_address
+from webapp.mailboxes.models import Mailbox
+from webapp.messages.models import Message
 
 #: headers of the original that would be wrong or would give something away once it goes on
 DROPPED = (
@@ -24,22 +33,28 @@ class Forward(ActionType):
     name = "forward"
     label = "Forward"
     icon = "forward"
-    summary = "Sends the mail on; From is the mailbox, so that it passes the receiver's checks."
+    summary = "Sends the mail on: from the mailbox, so that it passes the receiver's checks, or unchanged."
     parameters = (
         Parameter("to", "To", "list", required=True, variables=True, description="Addresses, separated by commas or lines."),
         Parameter("subject_prefix", "Text before the subject", variables=True, description="As in [Invoice]; a space follows."),
         Parameter("as_attachment", "As an attachment", "boolean", default=False, description="A new mail that carries the original."),
         Parameter("keep_sender", "Answers go to the sender", "boolean", default=True, description="Adds a Reply-To with the sender."),
-    )
+        Parameter(
+            "unchanged", "Unchanged", "boolean", default=False,
+            description="As it came, with its signature; From stays, and bounces go back to the sender.",
+        ),
+    )  # fmt: skip
 
     def check(self, values: Mapping[str, Any], http: HttpClient) -> None:
         outgoing.check_addresses(values, "to")
+        if values.get("unchanged") and (values.get("as_attachment") or values.get("subject_prefix")):
+            raise bad("unchanged", "A mail that goes on unchanged is no attachment and keeps its subject.")
 
     def describe(self, values: Mapping[str, Any]) -> str:
         return f"to {', '.join(values.get('to') or [])}{', as attachment' if values.get('as_attachment') else ''}"
 
     def perform(self, context: Context) -> Result:
-        if loop := loops.too_many_traces(context.mail):
+        if loop := outgoing.going_round(context):
             return Result("failed", error=loop)
         try:
             recipients = outgoing.addresses(context, "to")
@@ -47,14 +62,36 @@ class Forward(ActionType):
             return outgoing.refused(error)
         if context.run.mailbox_email in recipients:
             return Result("failed", error=f"{context.run.mailbox_email} would forward to itself.")
-        raw = _attached(context) if context.values.get("as_attachment") else _onward(context)
-        sender = context.run.mailbox_email
+        unchanged = bool(context.values.get("unchanged"))
+        raw = _unchanged(context) if unchanged else _attached(context) if context.values.get("as_attachment") else _onward(context)
+        sender = context.mail.envelope_sender.strip("<> ")
 
-        def deed() -> str:
-            return outgoing.hand_over(context, raw=raw, recipients=recipients, envelope_sender=sender, kind="forward")
+        def deed() -> str | Undone:
+            mailbox = db.session.get_one(Mailbox, context.run.mailbox_id)
+            if forwarding.sent_before(mailbox, context.run.message_id, context.mail.message_id):
+                return Undone("failed", f"{mailbox.email} sent a mail with this Message-ID on before; it is going in circles.")
+            if reason := exchanges.take(mailbox, exchanges.of_forward(_origin(context), recipients)):
+                return Undone("failed", reason)
+            path = mailbox.email if sender else ""
+            if unchanged:
+                message = db.session.get(Message, context.run.message_id) if context.run.message_id else None
+                path = forwarding.return_path(mailbox, message, sender)
+            done = outgoing.hand_over(context, raw=raw, recipients=recipients, envelope_sender=path, kind="forward")
+            return f"{done} Reports about it go to {path}." if path != mailbox.email else done
 
-        shown = {"envelope_sender": sender, "to": recipients, "subject": _subject(context), "size": len(raw)}
+        shown = {"unchanged": unchanged, "to": recipients, "subject": _subject(context), "size": len(raw)}
         return Result("success", f"Forwarded to {', '.join(recipients)}.", request=shown, deed=deed)
+
+
+def _origin(context: Context) -> str:
+    """Whose mail is sent on, for the budget: the address of From, which stays the same where return paths change with each mail."""
+    return context.mail.sender.email.lower() or context.mail.envelope_sender.strip("<> ").lower()
+
+
+def _unchanged(context: Context) -> bytes:
+    """The source as it came in below a trace, so that signatures hold (RFC 6376 section 5.4: fields on top do not count)."""
+    name, value = outgoing.trace(context)
+    return f"{name}: {mail_state.one_line(value)}\r\n".encode() + context.mail.raw
 
 
 def _subject(context: Context) -> str:

@@ -42,6 +42,16 @@ def traces(context: Context) -> list[tuple[str, str]]:
     return [*before, trace(context)]
 
 
+def loop_mark(context: Context) -> tuple[str, str]:
+    """What tells us, should the mail come back, that this mailbox answered; other programs that answer look for it as well."""
+    return loops.LOOP, context.run.mailbox_email
+
+
+def going_round(context: Context) -> str | None:
+    """Why this mail is not sent on or answered: it went round already. None when it may go."""
+    return loops.too_many_traces(context.mail) or loops.was_here(context.mail, context.run.mailbox_email, context.run.hostname)
+
+
 def trace(context: Context) -> tuple[str, str]:
     return loops.TRACE, f"run {context.run.id}; {context.run.mailbox_email}; {context.run.hostname}"
 
