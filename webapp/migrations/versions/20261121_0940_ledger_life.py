@@ -3,13 +3,14 @@
 import sqlalchemy as sa
 from alembic import op
 
-from webapp.core.db import BigInt, UTCDateTime
+from webapp.core.db import BigInt, Json, UTCDateTime
 
 revision = "20261121_0940"
 down_revision = "20261121_0930"
 branch_labels = None
 depends_on = None
 
+RUNNING = sa.text("state = 'running'")
 TOLD = sa.text("report_at IS NOT NULL")
 
 
@@ -41,9 +42,39 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index(op.f("ix_delivery_holds_workspace_id"), "delivery_holds", ["workspace_id"])
+    _orders()
+
+
+def _orders() -> None:
+    op.create_table(
+        "delivery_orders",
+        sa.Column("id", BigInt, nullable=False),
+        sa.Column("verb", sa.String(), nullable=False),
+        sa.Column("filter", Json, nullable=False),
+        sa.Column("giver", Json, nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("total", BigInt, nullable=False),
+        sa.Column("changed", BigInt, nullable=False),
+        sa.Column("position", BigInt, nullable=False),
+        sa.Column("last_id", BigInt, nullable=False),
+        sa.Column("finished_at", UTCDateTime(), nullable=True),
+        sa.Column("workspace_id", BigInt, nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("updated_at", UTCDateTime(), nullable=False),
+        sa.Column("lease_until", UTCDateTime(), nullable=True),
+        sa.Column("lease_owner", sa.String(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["workspace_id"], ["workspaces.id"], name=op.f("fk_delivery_orders_workspace_id_workspaces"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_orders")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_delivery_orders_workspace_id", "delivery_orders", ["workspace_id"])
+    op.create_index("ix_delivery_orders_running", "delivery_orders", ["id"], sqlite_where=RUNNING, postgresql_where=RUNNING)
 
 
 def downgrade() -> None:
+    op.drop_table("delivery_orders")
     op.drop_table("delivery_holds")
     op.drop_index("ix_deliveries_report_at", table_name="deliveries")
     op.drop_column("deliveries", "waits_from")
