@@ -17,7 +17,9 @@ from webapp.catcher.models import CaughtRequest
 from webapp.catcher.service import open_catcher
 from webapp.core.db import Base, begin_writing, db
 from webapp.domains.models import DkimKey
+from webapp.happenings.models import Event
 from webapp.picks import service as picks
+from webapp.suppressions import service as suppressions
 from webapp.tokens import service as tokens
 from webapp.tokens.models import ApiToken
 
@@ -57,6 +59,8 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
         "key": catcher.key, "caught_id": _first(CaughtRequest, person),
     }  # fmt: skip
     found["run_id"] = found["log_id"]
+    found["event_id"] = _first(Event, person)
+    found["suppression_id"] = suppressions.create_suppression(person.actor, address=f"gone@{domain}").id
     found["message_token_id"] = make_message_token(person, mailbox.id)
     db.session.commit()
     missing = [name for name, value in found.items() if value is None]

@@ -62,7 +62,7 @@ def _host(results: list[dict[str, Any]]) -> str:
 
 def read(address: str) -> int | None:
     """The delivery that a return path names; None for every other address, and for one that we did not sign."""
-    if not address.startswith("b-"):
+    if address[:2].lower() != "b-":
         return None
     return next((found for key in secrets.all_derived(PURPOSE) if (found := verp.read_return_path(address, key)) is not None), None)
 

@@ -59,6 +59,12 @@ def add_many(workspace_id: int, rows: Sequence[New]) -> list[int]:
     return made
 
 
+def count_known(workspace_id: int, rows: Sequence[New]) -> int:
+    """How many of them `add_many` would find on the list; each address, reason and scope stands there once."""
+    known = _there(workspace_id, {one.address for one in rows})
+    return sum((one.address, one.reason, one.scope) in known for one in rows)
+
+
 def _there(workspace_id: int, addresses: set[str]) -> set[tuple[str, str, str]]:
     """(address, reason, scope) of what the list has of these people, under whatever key."""
     known = hashes_of(workspace_id, addresses)
