@@ -14,6 +14,7 @@ from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import exists, select, text, update
+from sqlalchemy.exc import OperationalError
 
 from webapp.core import failpoints, leases, live
 from webapp.core.db import database_now, db
@@ -46,11 +47,23 @@ def process_waiting(until: float) -> bool:
             return True
         try:
             process(ids)
+        except OperationalError as error:
+            _forgive(ids, error)
+            return True
         except Exception as error:
             logger.info("a batch of %s failed, trying each by itself: %s", len(ids), error, exc_info=True)
             db.session.rollback()
             _one_by_one(ids)
     return False
+
+
+def _forgive(ids: list[int], error: OperationalError) -> None:
+    """A full disk, a lost connection: the database's trouble, over which no mail dies. The sweep rings again."""
+    logger.warning("the database could not be used, %s messages wait for it: %s", len(ids), error.orig)
+    db.session.rollback()
+    again = database_now() + timedelta(seconds=AGAIN_S)
+    _set(ids, deaths=Message.deaths - 1, lease_until=again, lease_owner=None)
+    db.session.commit()
 
 
 def _claim() -> list[int]:

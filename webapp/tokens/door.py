@@ -5,6 +5,7 @@ second per process: revocation, expiry, a lost role, and a person or workspace t
 """
 
 import hmac
+import logging
 import time
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from typing import Any
 
 from flask import g
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from webapp.accounts.models import Membership, User, Workspace
 from webapp.audit import service as audit
@@ -26,6 +28,7 @@ from webapp.tokens import calls
 from webapp.tokens import format as form
 from webapp.tokens.models import ApiToken
 
+log = logging.getLogger("mailroom.tokens")
 REMEMBER_S = 0.5
 USED_EVERY_S = 10.0
 _DUMMY = form.digest("no token has this value")
@@ -144,12 +147,16 @@ def _note_use(digest: str, known: Known, ip: str | None, client: str) -> None:
     if known.last_used:
         calls.note_use(token_id, ip, client)
     else:
-        with fresh_session():
-            db.session.execute(
-                update(ApiToken).where(ApiToken.id == token_id).values(
-                    last_used_at=utcnow(), last_used_ip=ip, last_used_client=client[:200], updated_at=ApiToken.updated_at
-                ),
-                execution_options={"synchronize_session": False},
-            )  # fmt: skip
-            live.notify(known.actor.workspace_id, "tokens-changed")
+        try:
+            with fresh_session():
+                db.session.execute(
+                    update(ApiToken).where(ApiToken.id == token_id).values(
+                        last_used_at=utcnow(), last_used_ip=ip, last_used_client=client[:200], updated_at=ApiToken.updated_at
+                    ),
+                    execution_options={"synchronize_session": False},
+                )  # fmt: skip
+                live.notify(known.actor.workspace_id, "tokens-changed")
+        except OperationalError as error:  # a full disk, say; who reads is let in all the same
+            log.warning("the first use of token %s could not be noted: %s", token_id, error.orig)
+            return
     _known[digest] = replace(known, last_used=time.time())

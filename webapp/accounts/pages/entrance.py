@@ -1,9 +1,11 @@
 """The way in and out: set-up, sign-in, reset, sign-out; and who the signed-in person of a request is (Flask-Login)."""
 
+from contextlib import suppress
 from typing import Any
 
 from flask import Blueprint, flash, g, redirect, request, session, url_for
 from flask_login import LoginManager, UserMixin, current_user, login_user, logout_user
+from sqlalchemy.exc import OperationalError
 
 from webapp.accounts import forms, forms_security, frame, links, second_factor, service, sessions
 from webapp.accounts.models import User
@@ -49,7 +51,7 @@ def session_actor() -> Actor | None:
     user, place = found.user, found.place()
     g.user, g.places = user, found.places
     if request.method == "GET" and (utcnow() - found.last_seen_at).total_seconds() > SEEN_EVERY_S:
-        with fresh_session():
+        with suppress(OperationalError), fresh_session():  # on a full disk nothing is noted, and pages open all the same
             sessions.touch(found.id)
     ip, request_id = client_ip(request), g.get("request_id")
     if place is None:
