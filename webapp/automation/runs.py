@@ -247,13 +247,13 @@ def attempts_of(run_id: int) -> dict[int, list[StepAttempt]]:
     return found
 
 
-def retry_now(actor: Actor, run_id: int) -> Run:
+def retry_now(actor: Actor, run_id: int, mailbox_id: int | None = None) -> Run:
     """Let a run that waits for its time go at once; what failed for good is tried again from the step that failed.
 
     raises InvalidState when there is nothing to try
     """
     actor.require("testmail:run")
-    run = get_run(actor, run_id)
+    run = get_run(actor, run_id, mailbox_id)
     failed = next((step for step in steps_of(run.id) if step.status in ("failed", "waiting", "running")), None)
     if run.lease_until is not None and run.lease_until > utcnow():
         raise InvalidState("A worker is at it right now.", hint="Wait for its answer.")

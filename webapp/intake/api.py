@@ -1,4 +1,4 @@
-"""`/mailboxes/{id}:sample`, and `/mailboxes/{id}/archives/{id}:release` in both spellings."""
+"""`/mailboxes/{id}:sample`, and `:release` and `:read-again` of `/mailboxes/{id}/archives/{id}` in both spellings."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -11,7 +11,7 @@ from webapp.core import openapi
 from webapp.core.access import current_actor
 from webapp.core.rest import Blueprint
 from webapp.core.shapes import Shape
-from webapp.intake import quarantine, samples
+from webapp.intake import parked, quarantine, samples
 from webapp.messages import schemas, shown
 from webapp.messages import service as messages
 
@@ -39,6 +39,19 @@ class Release(MethodView):
         """Let a mail out of quarantine: it goes to its folder and its routes run."""
         actor = current_actor()
         message = quarantine.release(actor, archive_id, mailbox_id)
+        return shown.whole(actor, message, messages.read_message(actor, message))
+
+
+@blp.route(
+    "/mailboxes/<int:mailbox_id>/archives/<int:archive_id>:read-again", "/mailbox/<int:mailbox_id>/archives/<int:archive_id>:read-again"
+)
+class ReadAgain(MethodView):
+    @blp.needs("archives:write")
+    @blp.response(200, schemas.ArchivedMail)
+    def post(self, mailbox_id: int, archive_id: int) -> Any:
+        """Send a parked mail through again: it is read, its routes run, and it goes to its folder."""
+        actor = current_actor()
+        message = parked.read_again(actor, archive_id, mailbox_id)
         return shown.whole(actor, message, messages.read_message(actor, message))
 
 

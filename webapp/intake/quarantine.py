@@ -19,9 +19,14 @@ def release(actor: Actor, message_id: int, mailbox_id: int | None = None) -> Mes
     message = messages.get_message(actor, message_id, mailbox_id, scope="archives:write", for_update=True)
     if not message.quarantined:
         raise InvalidState("This mail is not in quarantine.", hint="Replay it to run its routes again.")
+    let_out(actor, message)
+    return message
+
+
+def let_out(actor: Actor, message: Message) -> None:
+    """The same for a row that is locked and in quarantine."""
     message.quarantined, message.released_at = False, utcnow()
     if not releasing.plan(actor, message) and message.folder is None:
         store.file_message(message)
     why = (message.auth_verdict or {}).get("explanation", "")
     audit.record(actor, "message.release", Target("message", message.id, message.subject or "(no subject)"), after={"reason": why})
-    return message

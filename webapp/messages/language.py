@@ -5,7 +5,7 @@
     word "a phrase" inv*      anywhere: subject, people, names of files, text; `*` finds beginnings
     from: to: subject: file:  in that field alone; the value may be a quoted phrase or an address
     has:attachment            mail with files
-    is:unread read sent received quarantined test captured
+    is:unread read sent received quarantined test captured parked
     is:waiting deferred held uncertain bounced      sent mail whose delivery has not ended, or ended badly
     after:2026-09-01 before:2026-10-01      came in on that day or later; before that day began
 
@@ -22,7 +22,7 @@ from webapp.messages.words import words_of
 FIELDS = {"from": "sender", "to": "receivers", "subject": "subject", "file": "files", "filename": "files"}
 #: what became of sent mail; `waiting` is all of the first three and what is in doubt
 DELIVERY = ("deferred", "held", "uncertain", "waiting", "bounced")
-STATES = ("unread", "read", "sent", "received", "quarantined", "test", "captured", *DELIVERY)
+STATES = ("unread", "read", "sent", "received", "quarantined", "test", "captured", "parked", *DELIVERY)
 KEYS = {*FIELDS, "has", "is", "after", "before"}
 MOST_TERMS = 20
 _PART = re.compile(r'(?:(?P<key>[A-Za-z]+):)?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')

@@ -34,6 +34,7 @@ FLAGS = {
     "captured": text("messages.delivery_state = 'captured'"),
     "quarantined": text("messages.quarantined"),
     "is_test": text("messages.is_test"),
+    "parked": text("messages.state = 'parked'"),
     "waiting": text("messages.delivery_state IN ('queued', 'deferred', 'held', 'uncertain')"),
     "bounced": text("messages.delivery_state = 'bounced'"),
 }
@@ -61,7 +62,7 @@ def page_of(
 
     mailbox_id  None: all mail of the workspace that the actor may see
     filters     sender receivers subject body (parts of words, any case) has_attachments date_after date_before created_after
-                created_before (upper bounds exclusive) search direction quarantined is_test folder seen captured
+                created_before (upper bounds exclusive) search direction quarantined is_test folder seen captured parked
                 delivery (one of language.DELIVERY)
     raises      Invalid for a cursor that is not ours, an unknown order, a page beyond 100
     """
@@ -177,6 +178,7 @@ def _with_search(found: Narrowed, filters: dict[str, Any]) -> dict[str, Any]:
         name, value = {
             "unread": ("seen", False), "read": ("seen", True), "sent": ("direction", "sent"), "received": ("direction", "received"),
             "quarantined": ("quarantined", True), "test": ("is_test", True), "captured": ("captured", True),
+            "parked": ("parked", True),
         }.get(state, ("delivery", state))  # fmt: skip
         if asked.setdefault(name, value) != value:
             found.hopeless = True
@@ -206,6 +208,10 @@ def _add_flags(found: Narrowed, asked: dict[str, Any], whole: bool) -> None:
         elif asked.get(name) is False:
             column = Message.delivery_state.is_distinct_from("captured") if name == "captured" else getattr(Message, name).is_(False)
             found.extra.append(column)
+    if asked.get("parked") is True:
+        (found.base if whole else found.extra).append(FLAGS["parked"])
+    elif asked.get("parked") is False:
+        found.extra.append(Message.state != "parked")
     if delivery := asked.get("delivery"):
         (found.base if whole else found.extra).append(FLAGS["bounced" if delivery == "bounced" else "waiting"])
         if delivery not in ("bounced", "waiting"):

@@ -64,6 +64,7 @@ class Message(Timestamps, Leased, Base):
         _living("ix_messages_quarantined", "workspace_id", "id", only="quarantined"),
         _living("ix_messages_delivery", "workspace_id", "id", only="delivery_state IN ('queued', 'deferred', 'held', 'uncertain')"),
         _living("ix_messages_bounced", "workspace_id", "id", only="delivery_state = 'bounced'"),
+        _living("ix_messages_workspace_id_parked", "workspace_id", "id", only="state = 'parked'"),
         _living("ix_messages_is_test", "workspace_id", "id", only="is_test"),
         _partial("ix_messages_waiting", "id", only="state = 'received'"),
         _partial("ix_messages_parked", "id", only="state = 'parked'"),

@@ -43,13 +43,18 @@ def list_page() -> Any:
     return render(
         "messages/list.html", part, status=422 if problem else 200, found=found, asked=asked, problem=problem,
         boxes=[("", "All mailboxes"), *boxes], chips=_chips(asked, numbers), any_mail=numbers["archive"] != 0,
-        label=BOXES[asked["box"]][0], actions=picking.ACTIONS, links=links.of(actor, None), person=shown.person,
+        label=BOXES[asked["box"]][0], actions=_actions(asked["box"]), links=links.of(actor, None), person=shown.person,
         mailbox=dict(boxes).get(mailbox_id or 0),
         first_arrival=first_arrival,
         first_mail=shown.first_mail(boxes[0][1] if boxes else None), everywhere=_list_url(asked, box="archive", cursor=""),
         newer=_list_url(asked, cursor="") if asked["cursor"] else None,
         older=_list_url(asked, cursor=found.next_cursor) if found.next_cursor else None,
     )  # fmt: skip
+
+
+def _actions(box: str) -> list[kinds.Action]:
+    """What can be done in bulk with the mail of a box; features below add theirs."""
+    return [action for action in kinds.get("message").actions if not action.only or box in action.only]
 
 
 def _chips(asked: dict[str, str], numbers: dict[str, Any]) -> list[dict[str, Any]]:

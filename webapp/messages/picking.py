@@ -27,6 +27,7 @@ BOXES: dict[str, tuple[str, dict[str, Any]]] = {
     "captured": ("Captured", {"captured": True}),
     "quarantined": ("Quarantined", {"quarantined": True}),
     "test": ("Test", {"is_test": True}),
+    "parked": ("Parked", {"parked": True}),
 }
 #: hits of a search that are worked on at once
 MOST_FOUND = 10_000
@@ -107,7 +108,7 @@ def _marking(name: str, label: str, icon: str, past: str, seen: bool) -> Action:
 def _mark(actor: Actor, ids: list[int], seen: bool) -> list[int]:
     """Those that were otherwise before."""
     actor.require("messages:write")
-    found = _locked(choose(actor, None, ids).where(Message.seen.is_(not seen), Message.direction == "received"))
+    found = locked(choose(actor, None, ids).where(Message.seen.is_(not seen), Message.direction == "received"))
     for message in found:
         message.seen = seen
         audit.record(actor, "message.update", service.target(message), before={"seen": not seen}, after={"seen": seen})
@@ -116,7 +117,8 @@ def _mark(actor: Actor, ids: list[int], seen: bool) -> list[int]:
     return [message.id for message in found]
 
 
-def _locked(ids: Select[Any]) -> list[Message]:
+def locked(ids: Select[Any]) -> list[Message]:
+    """The mails with these ids, in their order, locked until the transaction ends."""
     query = select(Message).where(Message.id.in_(ids)).order_by(Message.id).with_for_update()
     return list(db.session.scalars(query.execution_options(populate_existing=True)))
 
@@ -133,7 +135,7 @@ def _effect_of_deleting(_actor: Actor, ids: Select[Any]) -> Effect:
 def _delete(actor: Actor, ids: list[int]) -> Done:
     actor.require("archives:write")
     moment, done = utcnow(), Done()
-    for message in _locked(choose(actor, None, ids)):
+    for message in locked(choose(actor, None, ids)):
         message.deleted_at = moment
         index.hide(message)
         audit.record(actor, "message.delete", service.target(message), before=service.snapshot(message), after={"deleted_at": moment})
@@ -148,7 +150,7 @@ def _bring_back(actor: Actor, rows: Mapping[int, Before]) -> Done:
     actor.require("archives:write")
     done = Done()
     mine = select(Message.id).where(Message.workspace_id == actor.workspace_id, Message.id.in_(list(rows)), Message.deleted_at.is_not(None))
-    for message in _locked(mine):
+    for message in locked(mine):
         if message.deleted_at != datetime.fromisoformat((rows[message.id] or {})["at"]):
             continue
         try:

@@ -55,6 +55,7 @@ class ArchiveQuery(Shape):
     search = fields.String(validate=validate.Length(max=1000), metadata={"description": LANGUAGE})
     direction = Choice(*DIRECTIONS)
     quarantined = fields.Boolean()
+    parked = fields.Boolean(metadata={"description": "Mail whose processing was given up; it can be read again"})
     is_test = fields.Boolean()
     folder = Line(most=200, metadata={"description": "INBOX; without it mail of every folder and of none"})
     hasAttachments = fields.Boolean(metadata={"description": "Same as has_attachments"})

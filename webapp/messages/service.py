@@ -22,7 +22,7 @@ from webapp.messages.timeline import Step, Why, steps, why
 from webapp.messages.totals import Overview
 
 #: chips whose mail is counted -> flag in `listing.FLAGS`
-FLAGGED = {"captured": "captured", "quarantined": "quarantined", "test": "is_test"}
+FLAGGED = {"captured": "captured", "quarantined": "quarantined", "test": "is_test", "parked": "parked"}
 
 
 def list_archive(

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from webapp.core import heartbeat
 from webapp.core.actor import Actor
+from webapp.core.db import utcnow
 from webapp.core.wording import time_text
+from webapp.messages import journal
 from webapp.messages.models import INBOX, MOST_DEATHS, Message
 
 
@@ -46,6 +49,10 @@ ORIGINS = {
     "pass": "Sender proven", "fail": "Sender not proven", "none": "Sender not provable",
     "temperror": "Sender not checked: no answer from DNS",
 }  # fmt: skip
+#: steps of the journal that show nowhere else, with their state
+NOTED = {"repeat": "skipped", "return": "done", "planned": "planned", "judged": "done", "again": "retry"}
+#: how old mail may be, in seconds, before one asks whether anybody is there to read it
+PATIENCE_S = 10.0
 #: what the state of sent mail means, in words; sending keeps the column
 SENT = {
     "queued": ("busy", "waits to be handed over"),
@@ -67,9 +74,10 @@ def why(actor: Actor, message: Message) -> Why:
     more = "; ".join(filter(None, (source(actor, message) for source in why_sources)))
     ending = f"; {more}." if more else "."
     if message.state == "parked":
-        return Why("bad", f"{begun}, parked: its processing ended {MOST_DEATHS} times without a result.", message.problem or "")
+        sentence = f"{begun}, parked: its processing ended {MOST_DEATHS} times without a result."
+        return Why("bad", sentence, f"{message.problem or ''} Its source is safe; send it through again once the cause is gone.".strip())
     if message.state == "received":
-        return Why("busy", f"{begun}, about to be read.", "This takes a second; the page shows it by itself.")
+        return _unread(begun, message)
     if message.direction == "sent":
         tone, words = SENT.get(message.delivery_state or "", ("ok", "is kept in the archive"))
         return Why(tone, f"{begun} {words}{ending}", message.problem or "")
@@ -81,29 +89,67 @@ def why(actor: Actor, message: Message) -> Why:
     return Why(tone, f"{begun}, {_place(message)}{ending}", message.problem or "")
 
 
+def _unread(begun: str, message: Message) -> Why:
+    """Stored, and not read yet: which worker it waits for, and why."""
+    now = utcnow()
+    held = message.lease_until is not None and message.lease_until > now
+    if message.problem:
+        when = time_text(message.lease_until, "time") if held else "in a moment"
+        return Why("warn", f"{begun}, not read yet: reading it failed {_times(message.deaths)}, and it goes again {when}.", message.problem)
+    if held and message.deaths > 1:
+        return Why("warn", f"{begun}, being read alone, because {_lost(message.deaths - 1)} over it.", _was_at(message))
+    if held:
+        return Why("busy", f"{begun}, being read right now.", "This takes a second; the page shows it by itself.")
+    if message.deaths:
+        return Why("warn", f"{begun}, about to be read again: {_lost(message.deaths)} over it.", _was_at(message))
+    if (now - message.created_at).total_seconds() > PATIENCE_S:
+        there = heartbeat.parts()
+        workers = there is None or there.get("worker", 0) > 0
+        why_not = "others are before it" if workers else "no worker has reported in within the last minute"
+        return Why("busy" if workers else "warn", f"{begun}, stored and safe, and waits for a worker: {why_not}.")
+    return Why("busy", f"{begun}, about to be read.", "This takes a second; the page shows it by itself.")
+
+
+def _times(number: int) -> str:
+    return {1: "once", 2: "twice"}.get(number, f"{number} times")
+
+
+def _lost(deaths: int) -> str:
+    return f"{deaths} worker{'' if deaths == 1 else 's'} ended without a word"
+
+
+def _was_at(message: Message) -> str:
+    at = f" It was {journal.doing(message.at_step)}." if message.at_step else ""
+    return f"After {MOST_DEATHS} such ends it is parked.{at}"
+
+
 def steps(actor: Actor, message: Message) -> list[Step]:
     """What happened to a message, newest first."""
+    noted = journal.read(message.journal)
+    done = {entry.step: entry.at for entry in noted}
     found = [_first(message)]
     if message.state == "parked":
-        found.append(Step(message.updated_at, "Parked", message.problem or "", "failed"))
+        found.append(Step(done.get("parked", message.updated_at), "Parked", message.problem or "", "failed"))
     elif message.processed_at:
         flagged = message.problem or message.parse_limited
-        found.append(Step(message.processed_at, "Read", message.problem or _parts(message), "warning" if flagged else "done"))
-    found += _origin_steps(message)
+        at = done.get("read", message.processed_at)
+        found.append(Step(at, "Read", message.problem or _parts(message), "warning" if flagged else "done"))
+    found += _origin_steps(message, done.get("origin"))
     if message.filed_at and message.folder:
         found.append(Step(message.filed_at, f"Filed in {folder_word(message.folder)}"))
+    found += [Step(entry.at, entry.title, entry.text, NOTED[entry.step]) for entry in noted if entry.step in NOTED]
     for source in timeline_sources:
         found += source(actor, message)
     return sorted(found, key=lambda step: step.at, reverse=True)
 
 
-def _origin_steps(message: Message) -> list[Step]:
+def _origin_steps(message: Message, at: datetime | None) -> list[Step]:
     """What SPF, DKIM and DMARC said, and that somebody let it out of quarantine."""
     found = []
     if message.auth_verdict and message.processed_at:
         overall = message.auth_verdict["overall"]
-        title = ORIGINS.get(overall, "Origin checked")
-        found.append(Step(message.processed_at, title, message.auth_verdict["explanation"], "pass" if overall == "pass" else "warning"))
+        title, text = ORIGINS.get(overall, "Origin checked"), message.auth_verdict["explanation"]
+        found.append(Step(at or message.processed_at, title, text, "pass" if overall == "pass" else "warning"))
     if message.released_at:
         found.append(Step(message.released_at, "Released from quarantine", "Its routes run as if its sender had been proven."))
     return found

@@ -61,6 +61,8 @@ class Action:
     undo_scope: str | None = None
     asks: bool = False
     danger: bool = False
+    #: boxes of the list in whose bar it stands; none: in each
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`/mailboxes/{id}/logs`, also spelled `/mailbox/{id}/logs`: what routes did, and replay."""
+"""`/mailboxes/{id}/logs`, also spelled `/mailbox/{id}/logs`: what routes did, trying again, and replay."""
 
 from typing import Any
 
@@ -29,6 +29,16 @@ class OneLog(MethodView):
     @blp.response(200, schemas_runs.RunDetailOut)
     def get(self, mailbox_id: int, log_id: int) -> Any:
         """Show one route log: every rule's verdict, every attempt of every action."""
+        return run_views.detail(current_actor(), log_id, mailbox_id)
+
+
+@blp.route("/mailboxes/<int:mailbox_id>/logs/<int:log_id>:retry", "/mailbox/<int:mailbox_id>/logs/<int:log_id>:retry")
+class RetryLog(MethodView):
+    @blp.needs("testmail:run")
+    @blp.response(202, schemas_runs.RunDetailOut)
+    def post(self, mailbox_id: int, log_id: int) -> Any:
+        """Let a run that waits go at once; one that failed or was parked goes again from the action that failed."""
+        runs.retry_now(current_actor(), log_id, mailbox_id)
         return run_views.detail(current_actor(), log_id, mailbox_id)
 
 
