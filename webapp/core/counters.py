@@ -4,7 +4,6 @@ A model that carries `Counted` is counted by itself (rows in the trash are not);
 """
 
 from collections.abc import Iterable, Mapping
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Index, UniqueConstraint, event, inspect, select
@@ -12,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from webapp.core.db import Base, db
+from webapp.core.fast_rows import Statement
 
 
 class Counter(Base):
@@ -60,16 +60,16 @@ def bump_many(sums: Mapping[tuple[int, str], int], session: Any = None) -> None:
     rows = [{"workspace_id": workspace_id, "name": name, "number": by} for (workspace_id, name), by in sorted(sums.items()) if by]
     if not rows:
         return
-    connection = (session or db.session).connection()
-    connection.execute(_upsert(connection.dialect.name), rows)
+    _upsert.many(rows, session)
 
 
-@cache
-def _upsert(dialect: str) -> Any:
-    """Made once, because making it costs more than running it."""
+def _make_upsert(dialect: str) -> Any:
     table: Any = Counter.__table__
     new: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
     return new.on_conflict_do_update(index_elements=["workspace_id", "name"], set_={"number": table.c.number + new.excluded.number})
+
+
+_upsert = Statement(_make_upsert)
 
 
 @event.listens_for(Session, "before_flush")

@@ -26,7 +26,7 @@ logger = logging.getLogger("mailroom.smtp")
 #: what one transaction takes at most
 MOST_TOGETHER, MOST_BYTES = 100, 32 * 1024 * 1024
 #: seconds between two rounds of the bellringer
-BREATH_S = 0.01
+BREATH_S = 0.05
 
 
 @dataclass

@@ -9,13 +9,14 @@ found here is what they would have said yes to. Nothing is remembered between tw
 
 import sqlite3
 from collections.abc import Iterable
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import orjson
-from sqlalchemy import Engine, bindparam, func, select
+from sqlalchemy import Engine, bindparam, func, literal_column, select
 
-from webapp.core.db import db
+from webapp.core.db import is_sqlite
+from webapp.core.fast_rows import Statement
 from webapp.domains.models import Domain
 from webapp.mail.address import BadAddress, normalise
 from webapp.mailboxes import limits
@@ -49,15 +50,17 @@ def normal(address: str) -> str | None:
         return None
 
 
+_ACTIVE: Any = literal_column("'active'")
+_HERE: Any = literal_column("'trekmail'")
 _COLUMNS = (
-    Mailbox.id, Mailbox.workspace_id, Mailbox.email, (Domain.verified_at.is_not(None) & (Domain.status == "active")).label("verified"),
+    Mailbox.id, Mailbox.workspace_id, Mailbox.email, (Domain.verified_at.is_not(None) & (Domain.status == _ACTIVE)).label("verified"),
     Mailbox.max_message_bytes, Mailbox.storage_limit_bytes, Mailbox.total_limit, Mailbox.daily_limit, Mailbox.hourly_limit,
 )  # fmt: skip
 
 
 def _taking(which: Any) -> Any:
-    domain = (Domain.id == Mailbox.domain_id) & Domain.deleted_at.is_(None) & (Domain.mail_hosting == "trekmail")
-    open_now = Mailbox.deleted_at.is_(None), Mailbox.status == "active", Mailbox.can_receive
+    domain = (Domain.id == Mailbox.domain_id) & Domain.deleted_at.is_(None) & (Domain.mail_hosting == _HERE)
+    open_now = Mailbox.deleted_at.is_(None), Mailbox.status == _ACTIVE, Mailbox.can_receive
     return select(*_COLUMNS).join(Domain, domain).where(which, *open_now)
 
 
@@ -69,19 +72,19 @@ def find(addresses: Iterable[str]) -> dict[str, Box]:
     wanted = list(set(addresses))
     if not wanted:
         return {}
-    connection = db.session.connection()
-    sqlite = connection.dialect.name == "sqlite"
-    value = orjson.dumps(wanted).decode() if sqlite else wanted
-    return {row[2]: Box(*row) for row in connection.execute(_several(sqlite), {"wanted": value})}
+    value = orjson.dumps(wanted).decode() if is_sqlite() else wanted
+    return {row[2]: Box(*row) for row in _several.fetch({"wanted": value})}
 
 
-@cache
-def _several(sqlite: bool) -> Any:
-    """One statement for any number of addresses, made once."""
-    if sqlite:
+def _make_several(dialect: str) -> Any:
+    """One statement for any number of addresses."""
+    if dialect == "sqlite":
         each = func.json_each(bindparam("wanted")).table_valued("value")
         return _taking(Mailbox.email.in_(select(each.c.value)))
     return _taking(Mailbox.email == func.any(bindparam("wanted")))
+
+
+_several = Statement(_make_several)
 
 
 class Quick:
@@ -94,9 +97,8 @@ class Quick:
         self.connection: sqlite3.Connection | None = None
         if engine.dialect.name != "sqlite" or not engine.url.database or engine.url.database == ":memory:":
             return
-        statement = _ONE.compile(dialect=engine.dialect, compile_kwargs={"render_postcompile": True})
+        statement = _ONE.compile(dialect=engine.dialect)
         self.statement = str(statement)
-        self.values = [None if name == "email" else statement.params[name] for name in statement.positiontup or ()]
         self.connection = sqlite3.connect(engine.url.database, timeout=0, isolation_level=None, check_same_thread=False)
         self.connection.execute("PRAGMA query_only=ON")
 
@@ -105,7 +107,7 @@ class Quick:
         if self.connection is None:
             return None
         try:
-            row = self.connection.execute(self.statement, [email if value is None else value for value in self.values]).fetchone()
+            row = self.connection.execute(self.statement, (email,)).fetchone()
         except sqlite3.Error:
             return None
         return Box(*row) if row else None

@@ -3,12 +3,12 @@
 import re
 
 _ANY = re.compile(rb"\r\n|\r|\n")
+_LONE_CR = re.compile(rb"\r[^\n]")
 
 
 def has_bare_line_end(body: bytes) -> bool:
-    """Whether a CR or LF stands alone. Counting finds the usual case without a regular expression."""
-    pairs = body.count(b"\r\n")
-    return body.count(b"\r") != pairs or body.count(b"\n") != pairs
+    """Whether a CR or LF stands alone. When each CR is followed by LF and there are as many of both, each LF has its CR."""
+    return body.count(b"\r") != body.count(b"\n") or body.endswith(b"\r") or _LONE_CR.search(body) is not None
 
 
 def with_crlf(body: bytes) -> bytes:

@@ -4,17 +4,21 @@ The message is looked for in the connection's buffer as a whole, not line by lin
 variant of it ever does).
 """
 
+import re
 import secrets
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from webapp.mail import status
 from webapp.mail.smtp_intake import SessionInfo
 
 CHUNK = 128 * 1024
 END = b"\r\n.\r\n"
+#: a search for them costs less than `find`, which has to try each line
+_END, _DOT = re.compile(rb"\r\n\.\r\n"), re.compile(rb"\n\.")
 SLOWEST_S = 1800.0
 #: What is too big is read to its end, so that the sender hears the reply, but not beyond this.
 MOST_DRAINED = 1024 * 1024 * 1024
@@ -49,9 +53,11 @@ class Body:
         if not self.dropped and buffer.startswith(END[2:]):
             del buffer[:3]
             return b""
-        end = buffer.find(END, max(0, self.scanned - len(END) + 1))
-        if end >= 0:
-            return self._cut(buffer, end + 2)
+        end = _END.search(buffer, max(0, self.scanned - len(END) + 1))
+        if end is not None:
+            size = end.start() + 2
+            del end  # it holds the buffer, which is about to be cut
+            return self._cut(buffer, size)
         self.scanned = len(buffer)
         if time.monotonic() > self.ends:
             return Refusal(status.IDLE_TOO_LONG, lost=True)
@@ -73,7 +79,7 @@ class Body:
         del buffer[: size + 3]
         if body.startswith(b"."):
             body = body[1:]
-        if b"\n." in body:
+        if _DOT.search(body):
             body = body.replace(b"\r\n.", b"\r\n")
         return Refusal(status.HEADER_TOO_BIG) if _header_too_big(body) else body
 
@@ -102,4 +108,10 @@ def received_line(info: SessionInfo, hostname: str, now: datetime, *, extended: 
     if len(recipients) == 1 and len(recipients[0]) < 320 and recipients[0].isascii() and recipients[0].isprintable():
         only = f"\r\n\tfor <{recipients[0]}>"
     head = f"Received: from {info.helo or 'unknown'} ({address})\r\n\tby {hostname} with {protocol} id {secrets.token_hex(8)}"
-    return f"{head}{only};\r\n\t{format_datetime(now)}\r\n".encode()
+    return f"{head}{only};\r\n\t{_date(int(now.timestamp()))}\r\n".encode()
+
+
+@lru_cache(4)
+def _date(second: int) -> str:
+    """The date of a header, the same for all mails of one second."""
+    return format_datetime(datetime.fromtimestamp(second, UTC))

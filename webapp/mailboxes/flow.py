@@ -5,7 +5,6 @@ A minute counts until its last mail is older than the span, so a limit is never 
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import case, delete, func, select
@@ -13,6 +12,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from webapp.core.db import database_now, db, utcnow
+from webapp.core.fast_rows import Statement
 from webapp.core.pending import Pending
 from webapp.mailboxes.models import MailboxMinute
 
@@ -43,18 +43,17 @@ def _write(session: Session, noted: dict[Key, int]) -> None:
         {"mailbox_id": mailbox_id, "direction": direction, "minute": minute_of(now), "number": number, "last_at": now}
         for (mailbox_id, direction), number in sorted(noted.items())
     ]
-    session.connection().execute(_upsert(session.get_bind().dialect.name), rows)
+    _upsert.many(rows, session)
 
 
-@cache
-def _upsert(dialect: str) -> Any:
-    """Made once: the same statement for any number of rows."""
+def _make_upsert(dialect: str) -> Any:
     table: Any = MailboxMinute.__table__
     statement: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
     added = {"number": table.c.number + statement.excluded.number, "last_at": statement.excluded.last_at}
     return statement.on_conflict_do_update(index_elements=["mailbox_id", "direction", "minute"], set_=added)
 
 
+_upsert = Statement(_make_upsert)
 _pending: Pending[Key] = Pending("flow", _write)
 
 

@@ -80,11 +80,13 @@ class Limited(Protocol):
 
 def has_any(mailbox: Limited) -> bool:
     """Whether more than the size of one mail is limited."""
-    return any(limit is not None for limit in (mailbox.hourly_limit, mailbox.daily_limit, mailbox.total_limit, mailbox.storage_limit_bytes))
+    return not (mailbox.hourly_limit is mailbox.daily_limit is mailbox.total_limit is mailbox.storage_limit_bytes is None)
 
 
 def over(mailbox: Limited, used: Numbers, direction: str, size_bytes: int = 0) -> Over | None:
     """The limit that one more mail of this size would pass, the most lasting one first; None: it fits."""
+    if size_bytes <= mailbox.max_message_bytes and not has_any(mailbox):
+        return None
     flow: Flow = getattr(used, direction)
     storage = mailbox.storage_limit_bytes
     checks = (
