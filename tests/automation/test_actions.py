@@ -219,7 +219,7 @@ def test_c17_no_automatic_answer_to_reports_automatic_mail_lists_and_bulk(alice:
     assert run.status == "success" and [step.status for step in steps_of(run)] == ["skipped"] and sent_mails() == []
 
 
-def test_c17_one_answer_for_a_sender_and_route_within_the_hours_of_the_action(alice: Any, box: Any, outside: Outside, work_off: Any) -> None:
+def test_c17_one_answer_for_a_sender_within_the_hours_of_the_action(alice: Any, box: Any, outside: Outside, work_off: Any) -> None:
     make_route(alice, box, actions=[make_action(alice, "send_mail", body="x", pause_hours=1)])
     for sender in ("a@x.test", "A@x.test", "b@x.test"):
         arrive(box, sender=sender)

@@ -166,6 +166,11 @@ def list_stopped(actor: Actor) -> list[Stopped]:
     return [_shown(row, email) for row, email, domain_id in rows if actor.sees_mailbox(row.mailbox_id, domain_id)]
 
 
+def list_stopped_of(workspace_id: int) -> list[Stopped]:
+    """All stopped pairs of a workspace, for the product itself."""
+    return list_stopped(Actor.system(workspace_id))
+
+
 def number_stopped(workspace_id: int) -> int:
     """How many pairs are stopped."""
     query = select(func.count()).select_from(Exchange).where(Exchange.workspace_id == workspace_id, Exchange.stopped_at.is_not(None))
