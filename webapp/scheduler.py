@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
 from webapp import create_app
-from webapp.core import heartbeat, log, queue
+from webapp.core import heartbeat, jumps, log, queue
 from webapp.core.db import begin_reading, begin_writing, db
 from webapp.settings import Settings
 
@@ -26,14 +26,25 @@ def run(settings: Settings, app: Flask | None = None) -> None:
         signal.signal(number, lambda *_: stop.set())
     next_due: dict[str, float] = {}
     last_beat = 0.0
+    watch = jumps.Watch()
     with app.app_context():
         while not stop.is_set():
             if time.monotonic() - last_beat > 15 or not last_beat:
                 heartbeat.beat("scheduler")
                 last_beat = time.monotonic()
+            look_at_clock(watch)
             sweep()
             do_chores(next_due)
             stop.wait(SWEEP_S)
+
+
+def look_at_clock(watch: jumps.Watch) -> None:
+    """A clock that was set back freezes nothing."""
+    try:
+        jumps.look(watch)
+    except SQLAlchemyError as error:
+        db.session.rollback()
+        logger.warning("cannot look at the clock: %s", error)
 
 
 def sweep() -> list[str]:

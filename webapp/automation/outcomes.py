@@ -7,6 +7,7 @@ recorded once.
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, insert, select
@@ -17,7 +18,7 @@ from webapp.automation.matching import Outcome
 from webapp.automation.models import MOST_TIMEOUTS
 from webapp.automation.models_runs import RoutePlan, Run, RunStep
 from webapp.core import failpoints, live
-from webapp.core.db import db, utcnow
+from webapp.core.db import database_now, db
 from webapp.mailboxes.models import Mailbox
 from webapp.messages import journal, store
 from webapp.messages.models import Message
@@ -65,9 +66,9 @@ def record(works: Sequence[Work], owner: str) -> None:
         db.session.expunge(work.plan)
     query = select(Message).where(Message.id.in_([work.message.id for work in mine])).order_by(Message.id).with_for_update()
     messages = {message.id: message for message in db.session.scalars(query, execution_options={"populate_existing": True})}
-    known = _known_runs(mine)
+    known, now = _known_runs(mine), database_now()
     with db.session.no_autoflush:
-        made = [(work, judged, _run_of(work, judged, known)) for work in mine for judged in work.judged if work.message.id in messages]
+        made = [(work, judged, _run_of(work, judged, known, now)) for work in mine for judged in work.judged if work.message.id in messages]
         db.session.flush()
         _follow([(work, judged, run) for work, judged, run in made if run is not None])
     for work in mine:
@@ -89,7 +90,7 @@ def _known_runs(works: Sequence[Work]) -> dict[tuple[int, int, int | None], Run]
     return {(run.message_id or 0, run.round, run.route_id): run for run in found}
 
 
-def _run_of(work: Work, judged: Judged, known: dict[tuple[int, int, int | None], Run]) -> Run | None:
+def _run_of(work: Work, judged: Judged, known: dict[tuple[int, int, int | None], Run], now: datetime) -> Run | None:
     """The run of one route; None when the route did not match and nobody wants to read about it."""
     route, outcome = judged.route, judged.outcome
     run = known.get((work.message.id, work.plan.round, route.id))
@@ -104,7 +105,6 @@ def _run_of(work: Work, judged: Judged, known: dict[tuple[int, int, int | None],
     run.verdicts = [verdict.as_dict() for verdict in outcome.verdicts] if outcome else []
     run.matched, run.error = judged.matched if outcome else None, judged.reason
     if judged.matched:
-        now = utcnow()
         run.started_at = now
         if route.steps:
             run.status, run.next_attempt_at = "queued", now
