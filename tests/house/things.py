@@ -19,6 +19,7 @@ from webapp.core.db import Base, begin_writing, db
 from webapp.domains.models import DkimKey
 from webapp.happenings.models import Event
 from webapp.picks import service as picks
+from webapp.sending import holding_back, orders
 from webapp.suppressions import service as suppressions
 from webapp.tokens import service as tokens
 from webapp.tokens.models import ApiToken
@@ -56,6 +57,8 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
         "session_id": db.session.scalar(select(LoginSession.id).where(LoginSession.user_id == person.user.id)),
         "number": 1, "signed": sign_attachment(message.raw_id, 1, message.id), "view": "headers", "filename": "mailroom.css",
         "change_id": picks.start(person.actor, picks.choose(person.actor, "mailbox", [make_mailbox(person).id], None), "pause").id,
+        "order_id": orders.give(person.actor, "hold", {"domain": f"none.{domain}"}).id,
+        "hold_id": holding_back.hold(person.actor, domain=f"paused.{domain}").id,
         "key": catcher.key, "caught_id": _first(CaughtRequest, person),
     }  # fmt: skip
     found["run_id"] = found["log_id"]

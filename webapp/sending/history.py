@@ -18,7 +18,9 @@ MOST_REPLY = 300
 #: where a mailbox of this installation took it, nothing can come back later
 HERE = "local"
 #: what a person's button makes
-STEPS = {"retry": "queued", "hold": "held", "release": "released", "cancel": "cancelled"}
+STEPS = {
+    "retry": "queued", "hold": "held", "release": "released", "cancel": "cancelled", "treat_as_sent": "sent", "send_again": "queued",
+}  # fmt: skip
 
 
 def begun(outgoing: Outgoing, reasons: Mapping[str, str]) -> None:

@@ -1,6 +1,6 @@
 """Domains and mailboxes that are on hold: what waits for them is kept back until somebody lifts it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select, update
@@ -15,12 +15,21 @@ from webapp.sending.tally import tell_moves
 _UNSYNCED = {"synchronize_session": False}
 
 
-def holds_of(workspace_ids: set[int]) -> dict[tuple[int, str | int], Hold]:
-    """What is on hold in these workspaces: (workspace, domain or mailbox id) -> hold."""
+def holds_of(workspace_ids: set[int], *, lock: bool = False) -> dict[tuple[int, str | int], Hold]:
+    """What is on hold in these workspaces: (workspace, domain or mailbox id) -> hold.
+
+    lock  none of them is lifted before the transaction ends, so that what is held for it is let go again
+    """
     if not workspace_ids:
         return {}
-    found = db.session.scalars(select(Hold).where(Hold.workspace_id.in_(workspace_ids), Hold.state != "lifting"))
+    query = select(Hold).where(Hold.workspace_id.in_(workspace_ids), Hold.state != "lifting").order_by(Hold.id)
+    found = db.session.scalars(query.with_for_update(read=True) if lock else query)
     return {(hold.workspace_id, hold.domain if hold.domain is not None else hold.mailbox_id or 0): hold for hold in found}
+
+
+def hold_of(holds: Mapping[tuple[int, str | int], Hold], row: Waiting) -> Hold | None:
+    """The hold that keeps this row back, if any."""
+    return holds.get((row.workspace_id, row.domain)) or holds.get((row.workspace_id, row.mailbox_id or 0))
 
 
 def sentence(hold: Hold) -> str:
@@ -31,12 +40,12 @@ def sentence(hold: Hold) -> str:
 
 def keep_back(rows: Sequence[Waiting], now: datetime) -> set[int]:
     """Hold those due rows whose domain or mailbox is on hold; returns their ids. The rows are locked by the caller."""
-    holds = holds_of({row.workspace_id for row in rows})
+    holds = holds_of({row.workspace_id for row in rows}, lock=True)
     if not holds:
         return set()
     kept: dict[int, list[Waiting]] = {}
     for row in rows:
-        hold = holds.get((row.workspace_id, row.domain)) or holds.get((row.workspace_id, row.mailbox_id or 0))
+        hold = hold_of(holds, row)
         if hold is not None:
             kept.setdefault(hold.id, []).append(row)
     by_id = {hold.id: hold for hold in holds.values()}

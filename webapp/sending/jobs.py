@@ -2,7 +2,7 @@
 
 from webapp.core.db import db, reading
 from webapp.core.queue import drain, every, ring_now
-from webapp.sending import ledger, recover, release, reports, retention, work
+from webapp.sending import holding_back, ledger, orders, recover, release, reports, retention, work
 
 
 def is_due() -> bool:
@@ -37,6 +37,18 @@ def send_bulk(until: float) -> bool:
 def tell_senders(until: float) -> bool:
     """Senders hear of what was not delivered, and of what takes long."""
     return reports.work_off(until)
+
+
+@drain(orders.DRAIN, queue="default", due=orders.is_due)
+def carry_orders_on(until: float) -> bool:
+    """Steps over many deliveries go on, a batch per transaction."""
+    return orders.work_off(until)
+
+
+@drain(holding_back.DRAIN, queue="default", due=holding_back.is_due)
+def carry_holds_on(until: float) -> bool:
+    """What waits for a domain or mailbox on hold is held; what a lifted hold kept goes on."""
+    return holding_back.work_off(until)
 
 
 @every(10, "sending.release")

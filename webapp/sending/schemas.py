@@ -5,7 +5,7 @@ from typing import Any
 from marshmallow import fields, validate
 
 from webapp.core.db import database_now
-from webapp.core.shapes import Choice, DayStart, IdText, Line, Long, Shape
+from webapp.core.shapes import Choice, Count, DayStart, Id, IdText, Line, Long, Shape
 from webapp.sending import why
 from webapp.sending.models import STATES, STREAMS
 from webapp.sending.submitting import MOST_RECIPIENTS
@@ -92,6 +92,63 @@ class DeliveryOut(Shape):
 
 class DeliveryDetail(DeliveryOut):
     attempts = fields.List(fields.Nested(AttemptOut), required=True, attribute="attempt_rows")
+
+
+class OrderFilter(Shape):
+    """Which deliveries; at least one of these."""
+
+    state = Choice(*STATES)
+    stream = Choice(*STREAMS)
+    recipient = Line(254, metadata={"description": "An address, how it begins, or @domain"})
+    domain = Line(253)
+    mailbox_id = Id()
+    outgoing_id = Id()
+    older_than_s = Count(least=1, most=10**9, metadata={"description": "Accepted longer ago than this, in seconds"})
+    ids = fields.List(Id(), validate=validate.Length(min=1, max=1000))
+
+
+class OrderIn(Shape):
+    filter = fields.Nested(OrderFilter, required=True)
+    preview = fields.Boolean(load_default=False, metadata={"description": "Only say what would happen"})
+
+
+class OrderOut(Shape):
+    id = fields.Integer(required=True, allow_none=True, metadata={"description": "null in a preview"})
+    status = Choice("preview", "running", "done", "stopped", required=True)
+    verb = fields.String(required=True)
+    total = fields.Integer(required=True, metadata={"description": "Deliveries for which it was possible when it was asked"})
+    changed = fields.Integer(required=True)
+    sentence = fields.String(required=True)
+    by_state = fields.Dict(keys=fields.String(), values=fields.Integer(), required=True,
+                           metadata={"description": "What the filter finds; in a preview alone"})  # fmt: skip
+    finished_at = fields.DateTime(required=True, allow_none=True)
+
+
+class HoldIn(Shape):
+    domain = Line(253, load_default=None, allow_none=True, metadata={"description": "Recipients at this domain"})
+    mailbox_id = Id(load_default=None, allow_none=True, metadata={"description": "Mail of this mailbox"})
+    reason = Line(200, load_default="")
+
+
+class HoldOut(Shape):
+    id = fields.Integer(required=True)
+    domain = fields.String(required=True, allow_none=True)
+    mailbox_id = fields.Integer(required=True, allow_none=True)
+    reason = fields.String(required=True)
+    held_by = fields.String(required=True)
+    state = Choice("applying", "active", "lifting", required=True)
+    created_at = fields.DateTime(required=True)
+
+
+class DestinationOut(Shape):
+    domain = fields.String(required=True)
+    waiting = fields.Integer(required=True)
+    deferred = fields.Integer(required=True)
+    uncertain = fields.Integer(required=True)
+    held = fields.Integer(required=True)
+    oldest_at = fields.DateTime(required=True, metadata={"description": "When the oldest of them was accepted"})
+    last_reply = fields.String(required=True, allow_none=True)
+    hold_id = fields.Integer(required=True, allow_none=True, metadata={"description": "The hold that keeps all of it back"})
 
 
 class DeliveryQuery(Shape):

@@ -16,6 +16,7 @@ from webapp.mail.address import BadAddress, normalise
 from webapp.messages import store
 from webapp.sending import barring, history, ledger, quota, source, ways
 from webapp.sending.models import Delivery, Outgoing
+from webapp.sending.wishes import wished_reports
 
 #: recipients of one mail
 MOST_RECIPIENTS = 1000
@@ -55,6 +56,7 @@ def submit(
         workspace_id=workspace_id, mailbox_id=mailbox_id, message_id=message_id, raw_id=stored.id, envelope_sender=sender,
         from_address=from_address, subject=ready.subject, message_id_header=ready.message_id, size_bytes=stored.size_bytes, stream=stream,
         kind=kind, source_type=source_type, source_id=source_id, request_id=request_id, recipient_count=len(addresses),
+        reports=wished_reports(kind=kind, stream=stream, sender=sender, raw=ready.raw),
     )  # fmt: skip
     failpoints.hit("submit.copied")
     db.session.add(outgoing)

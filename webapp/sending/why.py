@@ -68,6 +68,8 @@ def _held(row: Row, _now: datetime) -> str:
 
 
 def _sent(row: Row, _now: datetime) -> str:
+    if row.last_error:
+        return f"{_capital(row.last_error)}: no answer came, and it is not sent again."
     if row.host == "local":
         return "Delivered to the mailbox here."
     return f"{_server(row)} took it with {_said(row)}." if row.last_code is not None else f"{_server(row)} took it."
@@ -110,6 +112,10 @@ def _said(row: Row) -> str:
     text = _plain(row.last_reply or "")
     code = str(row.last_code)
     return text if text.startswith(code) else f"{code} {text}".strip()
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + _plain(text)[1:]
 
 
 def _plain(text: str) -> str:

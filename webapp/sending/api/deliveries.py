@@ -2,17 +2,13 @@
 
 from typing import Any
 
-from flask import Flask
 from flask.views import MethodView
 
-from webapp.core import openapi
 from webapp.core.access import current_actor
 from webapp.core.paging import PageRequest
-from webapp.core.rest import Blueprint
 from webapp.sending import service
+from webapp.sending.api.blueprint import blp
 from webapp.sending.schemas import DeliveryDetail, DeliveryOut, DeliveryQuery, MailAccepted, MailIn
-
-blp = Blueprint("api_sending", __name__, url_prefix="/api/v1", description="Sending mail, and where each recipient of it stands")
 
 
 @blp.route("/mailboxes/<int:mailbox_id>/mail/send", "/mailbox/<int:mailbox_id>/mail/send")
@@ -79,5 +75,19 @@ class DeliveryCancel(MethodView):
         return service.detail(service.cancel(current_actor(), delivery_id))
 
 
-def init_app(app: Flask) -> None:
-    openapi.register(blp)
+@blp.route("/deliveries/<int:delivery_id>:treat-as-sent")
+class DeliveryTreatAsSent(MethodView):
+    @blp.needs("deliveries:write")
+    @blp.response(200, DeliveryDetail)
+    def post(self, delivery_id: int) -> Any:
+        """Of one in doubt: it arrived, leave it alone."""
+        return service.detail(service.treat_as_sent(current_actor(), delivery_id))
+
+
+@blp.route("/deliveries/<int:delivery_id>:send-again")
+class DeliverySendAgain(MethodView):
+    @blp.needs("deliveries:write")
+    @blp.response(200, DeliveryDetail)
+    def post(self, delivery_id: int) -> Any:
+        """Of one in doubt: send it once more with the same Message-ID; it may arrive twice."""
+        return service.detail(service.send_again(current_actor(), delivery_id))
