@@ -221,9 +221,9 @@ def list_runs(actor: Actor, asked: PageRequest, filters: dict[str, Any], mailbox
     return keyset(query, asked, keys=[Run.id])
 
 
-def get_run(actor: Actor, run_id: int, mailbox_id: int | None = None) -> Run:
+def get_run(actor: Actor, run_id: int, mailbox_id: int | None = None, scope: str = "logs:read") -> Run:
     """raises NotFound"""
-    actor.require("logs:read")
+    actor.require(scope)
     query = select(Run).where(Run.id == run_id, Run.workspace_id == actor.workspace_id, reach.within(actor, Run.mailbox_id))
     if mailbox_id is not None:
         query = query.where(Run.mailbox_id == reach.get_mailbox(actor, mailbox_id).id)
@@ -252,8 +252,7 @@ def retry_now(actor: Actor, run_id: int, mailbox_id: int | None = None) -> Run:
 
     raises InvalidState when there is nothing to try
     """
-    actor.require("testmail:run")
-    run = get_run(actor, run_id, mailbox_id)
+    run = get_run(actor, run_id, mailbox_id, "testmail:run")
     failed = next((step for step in steps_of(run.id) if step.status in ("failed", "waiting", "running")), None)
     if run.lease_until is not None and run.lease_until > utcnow():
         raise InvalidState("A worker is at it right now.", hint="Wait for its answer.")

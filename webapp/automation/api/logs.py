@@ -35,11 +35,10 @@ class OneLog(MethodView):
 @blp.route("/mailboxes/<int:mailbox_id>/logs/<int:log_id>:retry", "/mailbox/<int:mailbox_id>/logs/<int:log_id>:retry")
 class RetryLog(MethodView):
     @blp.needs("testmail:run")
-    @blp.response(202, schemas_runs.RunDetailOut)
+    @blp.response(202, schemas_runs.RunOut)
     def post(self, mailbox_id: int, log_id: int) -> Any:
         """Let a run that waits go at once; one that failed or was parked goes again from the action that failed."""
-        runs.retry_now(current_actor(), log_id, mailbox_id)
-        return run_views.detail(current_actor(), log_id, mailbox_id)
+        return runs.retry_now(current_actor(), log_id, mailbox_id)
 
 
 @blp.route(
