@@ -23,7 +23,7 @@ from webapp.core.db import UTCDateTime, db, is_sqlite
 Values = Sequence[Sequence[Any]]
 
 
-def among(column: Any, ids: Iterable[int]) -> ColumnElement[bool]:
+def among(column: Any, ids: Iterable[int] | Iterable[str]) -> ColumnElement[bool]:
     """`column IN ids` as one value of the statement, so that it is compiled once however many they are."""
     if is_sqlite():
         each = func.json_each(bindparam(None, orjson.dumps(list(ids)).decode())).table_valued("value")
@@ -69,7 +69,7 @@ def _maker(kind: Any) -> Callable[[Any], Any] | None:
 
 @lru_cache(maxsize=256)
 def _text_of_time(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _text_of_json(value: Any) -> str:

@@ -59,7 +59,7 @@ def keyed_hash(purpose: str, text: str) -> str:
 
 def keyed_hashes(purpose: str, text: str) -> list[str]:
     """The same under every key that is listed, newest first, to check what an older key made."""
-    return [hmac.new(derived(purpose, index), text.encode(), hashlib.sha256).hexdigest() for index in range(len(_keys))]
+    return [hmac.digest(key, text.encode(), "sha256").hex() for key in all_derived(purpose)]
 
 
 def sign(purpose: str, value: object) -> str:

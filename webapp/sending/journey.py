@@ -1,7 +1,8 @@
 """One claimed batch on its way: a thread for each destination hands letters over, the drain records what comes back as it comes.
 
     journey = Journey(owner, notes, rows, carrier, until)
-    journey.record_for(seconds)      results so far become states, committed; True when everybody is back
+    journey.wait(seconds)            True once everybody is back
+    journey.record_some()            results so far become states, committed; `record_rest` at the end
     journey.leave()                  somebody hangs: a thread of this batch goes on waiting, so that the drain can
 
 A destination that hangs holds its own thread and its own rows, nobody else's: other destinations of the batch are recorded meanwhile.
@@ -12,7 +13,8 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 from flask import Flask, current_app
@@ -33,7 +35,7 @@ logger = logging.getLogger("mailroom.sending")
 #: destinations of one batch that are visited at once
 MOST_THREADS = 16
 #: results are recorded when so many wait, or the oldest has waited so long
-RECORD_AT, RECORD_AFTER_S = 500, 0.3
+RECORD_AT, RECORD_AFTER_S = 1000, 0.3
 LOOK_S = 0.02
 
 
@@ -61,21 +63,32 @@ class Journey:
 
     # --- the drain's side ---------------------------------------------------------------------------
 
-    def record_for(self, seconds: float) -> bool:
-        """Record what comes back for so long; True once the batch is recorded whole. Commits."""
-        ends = time.monotonic() + seconds
+    def wait(self, seconds: float) -> bool:
+        """Whether everybody is back, within so long."""
+        return self._all_back.wait(seconds)
+
+    def record_some(self) -> None:
+        """Record what has come back, when it is enough or has waited long enough. Commits."""
+        now = time.monotonic()
+        if len(self._outcomes) >= RECORD_AT or (now - self._recorded_at >= RECORD_AFTER_S and (self._outcomes or self._back)):
+            with self._ending_badly():
+                self._record()
+
+    def record_rest(self) -> None:
+        """Everybody is back: record the rest, and end. Commits."""
+        with self._ending_badly():
+            self._record()
+        self._end(well=not self._is_broken)
+
+    @contextmanager
+    def _ending_badly(self) -> Iterator[None]:
+        """What cannot be recorded ends the batch, and its notes stay for whoever recovers it."""
         try:
-            while not self._all_back.wait(max(0.0, min(LOOK_S, ends - time.monotonic()))):
-                self._record(whole=False)
-                if time.monotonic() >= ends:
-                    return False
-            self._record(whole=True)
+            yield
         except BaseException:
             self._is_stopped = True
             self._end(well=False)
             raise
-        self._end(well=not self._is_broken)
-        return True
 
     @property
     def is_moving(self) -> bool:
@@ -84,15 +97,18 @@ class Journey:
         return self._came != seen
 
     def leave(self) -> None:
-        """Let a thread wait for those who are not back yet."""
+        """Let a thread wait for those who are not back yet; nothing to do for a batch that ended badly."""
+        if self._is_stopped:
+            return
         threading.Thread(target=self._stay, daemon=True, name=f"sending {self.owner}").start()
 
     def _stay(self) -> None:
         with self.app.app_context():
             begin_writing()
             try:
-                while not self.record_for(3600):
-                    pass
+                while not self.wait(RECORD_AFTER_S):
+                    self.record_some()
+                self.record_rest()
             except Exception:
                 logger.exception("the results of %s could not be recorded", self.owner)
             finally:
@@ -102,11 +118,8 @@ class Journey:
         """Whether no further letter may begin: time is up, the lease is not certain any more, or recording failed."""
         return self._is_stopped or time.monotonic() >= self.until or not self._holding.is_safe()
 
-    def _record(self, whole: bool) -> None:
-        now = time.monotonic()
-        if not whole and len(self._outcomes) < RECORD_AT and now - self._recorded_at < RECORD_AFTER_S:
-            return
-        self._recorded_at = now
+    def _record(self) -> None:
+        self._recorded_at = time.monotonic()
         if not self._outcomes and not self._back:
             return
         self.notes.flush()

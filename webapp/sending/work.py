@@ -10,6 +10,7 @@ bulk mail looks every few milliseconds whether a transactional row is due, and s
 import logging
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -26,13 +27,15 @@ from webapp.sending.journey import LOOK_S, Journey
 from webapp.sending.models import STREAMS, Delivery, Outgoing
 from webapp.sending.recover import recover
 from webapp.sending.settle import Outcome, Waiting
-from webapp.sending.transports import Transport, local
+from webapp.sending.transports import Carrier, Transport, local
 
 logger = logging.getLogger("mailroom.sending")
 #: rows of one claim: many bulk rows share two transactions, few transactional ones wait for one another
 BATCHES = {"transactional": 100, "bulk": 1000}
 #: a batch that is not back after so long goes on without the drain
 PATIENCE_S = 1.0
+#: with less time than this left, in seconds, no batch is claimed ahead
+AHEAD_S = 0.5
 #: the time that one batch may begin letters, in seconds, whatever time its drain has
 SLICE_S = 5.0
 
@@ -43,9 +46,7 @@ def drain(until: float, streams: Sequence[str] = STREAMS) -> bool:
     crew = carriers.Crew(ways.platform())
     try:
         for stream in streams:
-            while time.monotonic() < until:
-                if not send_batch(crew, until, stream):
-                    break
+            send_stream(crew, until, stream)
     finally:
         crew.close()
     with reading():
@@ -54,14 +55,69 @@ def drain(until: float, streams: Sequence[str] = STREAMS) -> bool:
     return not left
 
 
-def send_batch(crew: "carriers.Crew", until: float, stream: str) -> bool:
-    """One claim worked off, or as much of it as there is time for; False when nothing was due."""
-    busy = crew.busy()
-    with reading():
-        due = ledger.has_due((stream,), without=busy)
-        db.session.rollback()
-    if not due or fleet.is_full:
-        return False
+def send_stream(crew: "carriers.Crew", until: float, stream: str) -> None:
+    """Batch after batch until nothing is due or time is up.
+
+    While one batch travels the next one is claimed, and it sets out before the results of the first are all recorded: the connections
+    never wait for the database.
+    """
+    back: Journey | None = None
+    journey: Journey | None = None
+    batch = claim_batch(crew, until, stream)
+    try:
+        while batch is not None or back is not None:
+            journey, batch = batch.set_out(until) if batch is not None else None, None
+            if back is not None:
+                back.record_rest()
+                back = None
+            if journey is None:
+                return
+            if stream == "bulk" and time.monotonic() < until - AHEAD_S:
+                batch = claim_batch(crew, until, stream)
+            back, journey = _accompany(journey, crew, until, stream), None
+            if batch is None and back is not None:
+                back.record_rest()
+                back = None
+            batch = batch or claim_batch(crew, until, stream)
+    except BaseException:
+        if batch is not None:
+            batch.notes.let_go()
+        for under_way in (journey, back):
+            if under_way is not None:
+                under_way.leave()
+        raise
+
+
+@dataclass
+class Batch:
+    """Rows that are claimed and have not set out; `carrier` takes them."""
+
+    owner: str
+    notes: wire.Notes
+    rows: list[Waiting]
+    carrier: Carrier
+
+    def set_out(self, until: float) -> Journey:
+        """From now on they are sent."""
+        return Journey(self.owner, self.notes, self.rows, self.carrier, min(until, time.monotonic() + SLICE_S))
+
+
+def claim_batch(crew: "carriers.Crew", until: float, stream: str) -> Batch | None:
+    """The next rows that leave this machine; those of mailboxes here are delivered on the way. None when nothing is due or time is up."""
+    while time.monotonic() < until:
+        busy = crew.busy()
+        with reading():
+            due = ledger.has_due((stream,), without=busy)
+            db.session.rollback()
+        if not due or fleet.is_full:
+            return None
+        batch = _claim(crew, stream, busy)
+        if batch is not None:
+            return batch
+    return None
+
+
+def _claim(crew: "carriers.Crew", stream: str, busy: list[str]) -> Batch | None:
     folder: Path = wire.folder_of(settings().instance)
     owner = leases.new_owner()
     notes = wire.Notes.start(folder, owner)
@@ -80,12 +136,11 @@ def send_batch(crew: "carriers.Crew", until: float, stream: str) -> bool:
         deliver_here(owner, [row for row in rows if row.id in here])
         if carrier is None or not away:
             notes.finish()
-            return bool(rows)
+            return None
     except BaseException:
         notes.let_go()
         raise
-    _accompany(Journey(owner, notes, away, carrier, min(until, time.monotonic() + SLICE_S)), crew, until, stream)
-    return True
+    return Batch(owner, notes, away, carrier)
 
 
 def _hold(owner: str, rows: list[Waiting], transport: Transport) -> None:
@@ -95,18 +150,20 @@ def _hold(owner: str, rows: list[Waiting], transport: Transport) -> None:
     failpoints.hit("send.committed")
 
 
-def _accompany(journey: Journey, crew: "carriers.Crew", until: float, stream: str) -> None:
-    """Record what comes back, and let the batch go on alone when it takes long."""
+def _accompany(journey: Journey, crew: "carriers.Crew", until: float, stream: str) -> Journey | None:
+    """Record what comes back until everybody is; None when the batch goes on alone, because it takes long."""
     patient_until = time.monotonic() + PATIENCE_S
-    while not journey.record_for(LOOK_S):
+    while not journey.wait(LOOK_S):
+        journey.record_some()
         now = time.monotonic()
         if journey.is_moving:
             patient_until = now + PATIENCE_S
         if now >= min(patient_until, until + PATIENCE_S):
             journey.leave()
-            return
+            return None
         if stream == "bulk" and now < until:
-            send_batch(crew, until, "transactional")
+            send_stream(crew, until, "transactional")
+    return journey
 
 
 def deliver_here(owner: str, rows: Sequence[Waiting]) -> None:

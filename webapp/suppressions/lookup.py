@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import select
 
+from webapp.core.bulk import among
 from webapp.core.db import db
 from webapp.suppressions.hashes import hashes_of
 from webapp.suppressions.models import REASONS, Suppression
@@ -34,5 +35,5 @@ def sentence(reason: str) -> str:
 
 
 def _query(workspace_id: int, hashes: list[str], stream: str) -> Any:
-    query = select(Suppression.hash, Suppression.reason).where(Suppression.workspace_id == workspace_id, Suppression.hash.in_(hashes))
+    query = select(Suppression.hash, Suppression.reason).where(Suppression.workspace_id == workspace_id, among(Suppression.hash, hashes))
     return query.where(Suppression.scope.in_(("all", stream))).order_by(Suppression.id)
