@@ -44,6 +44,8 @@ class Play:
     longest_s: float = 3.0
     clock: bool = True
     patience_s: float = 300.0
+    #: the deeds that are done; None: all that can be
+    deeds: tuple[str, ...] | None = None
 
 
 @dataclass
@@ -96,7 +98,7 @@ def _perform(asked: Play, stage: Stage, ledger: Ledger, things: dict[str, Any], 
     give_up = threading.Event()
     senders = _senders(asked, stage.house, ledger, things, give_up)
     stage.sink.trouble = TROUBLE
-    schedule = Schedule(stage, asked.pause_s)
+    schedule = Schedule(stage, asked.pause_s, asked.deeds)
     for thread in (*senders, schedule):
         thread.start()
     try:

@@ -23,15 +23,15 @@ def order(names: list[str], chance: random.Random) -> Iterator[str]:
 class Schedule(threading.Thread):
     """Does one deed after the other until `over` is set; each kind is done at least once."""
 
-    def __init__(self, stage: Stage, pause_s: float) -> None:
+    def __init__(self, stage: Stage, pause_s: float, only: tuple[str, ...] | None = None) -> None:
         super().__init__(daemon=True, name="schedule")
-        self.stage, self.pause_s = stage, pause_s
+        self.stage, self.pause_s, self.only = stage, pause_s, only
         self.over = threading.Event()
         self.problem = ""
         self.log: list[tuple[float, str]] = []
 
     def run(self) -> None:
-        deeds = available(self.stage)
+        deeds = {name: deed for name, deed in available(self.stage).items() if self.only is None or name in self.only}
         began = time.monotonic()
         try:
             for number, name in enumerate(order(list(deeds), self.stage.chance)):
