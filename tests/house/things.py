@@ -11,7 +11,9 @@ from tests.factories.sending import deliveries, make_outgoing
 from webapp.accounts import invitations
 from webapp.accounts.models import LoginSession, Membership
 from webapp.audit.models import AuditEntry
+from webapp.automation import exchanges
 from webapp.automation.contexts import sign_attachment
+from webapp.automation.models_loops import Exchange
 from webapp.automation.models_runs import Run
 from webapp.catcher.models import CaughtRequest
 from webapp.catcher.service import open_catcher
@@ -64,6 +66,7 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
     found["run_id"] = found["log_id"]
     found["event_id"] = _first(Event, person)
     found["suppression_id"] = suppressions.create_suppression(person.actor, address=f"gone@{domain}").id
+    found["stopped_id"] = make_stopped(mailbox)
     found["message_token_id"] = make_message_token(person, mailbox.id)
     db.session.commit()
     missing = [name for name, value in found.items() if value is None]
@@ -74,6 +77,12 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
 def make_message_token(person: Any, mailbox_id: int) -> int:
     token, _ = tokens.create_token(person.actor, name="reader", kind="message", scopes=["messages:read"], mailbox_id=mailbox_id)
     return token.id
+
+
+def make_stopped(mailbox: Any) -> int:
+    """A pair that looked like a loop."""
+    exchanges.take(mailbox, [exchanges.Asked("reply", "robot@far.test", exchanges.Budget(0, exchanges.DAY))])
+    return db.session.scalars(select(Exchange.id).where(Exchange.mailbox_id == mailbox.id)).one()
 
 
 def _first(model: Any, person: Any) -> Any:

@@ -8,9 +8,10 @@ Within a budget nothing is held up. The stop is written to the audit log with it
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import Row, Select, delete, func, select, tuple_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.audit import service as audit
@@ -21,6 +22,7 @@ from webapp.core.actor import Actor
 from webapp.core.db import db, is_sqlite
 from webapp.core.errors import NotFound
 from webapp.core.outside import outside
+from webapp.core.paging import Page, PageRequest, keyset
 from webapp.core.wording import span
 from webapp.mailboxes.models import Mailbox
 
@@ -144,60 +146,50 @@ def _target(mailbox: Mailbox) -> Target:
 # --- what a person sees and does -------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Stopped:
-    """A pair that is stopped, as lists show it."""
-
-    id: int
-    mailbox_id: int
-    mailbox: str
-    kind: str
-    correspondent: str
-    stopped_at: datetime
-    reason: str
+#: what lists and the answers of the API show of a stopped pair
+SHOWN = (
+    Exchange.id, Exchange.mailbox_id, Mailbox.email.label("mailbox"), Exchange.kind, Exchange.correspondent, Exchange.stopped_at,
+    Exchange.stopped_why.label("reason"),
+)  # fmt: skip
+Stopped = Row[Any]
 
 
-def list_stopped(actor: Actor) -> list[Stopped]:
-    """The stopped pairs of the mailboxes that the actor sees, the latest first; at most 500."""
+def list_stopped(actor: Actor, asked: PageRequest) -> Page[Stopped]:
+    """The stopped pairs of the mailboxes that the actor sees, those who began last first."""
     actor.require("logs:read")
-    query = select(Exchange, Mailbox.email, Mailbox.domain_id).join(Mailbox, Mailbox.id == Exchange.mailbox_id)
+    return keyset(_visible(actor), asked, keys=[Exchange.id], scalars=False)
+
+
+def _visible(actor: Actor) -> Select[Any]:
+    query: Any = select(*SHOWN).join(Mailbox, Mailbox.id == Exchange.mailbox_id)
     query = query.where(Exchange.workspace_id == actor.workspace_id, Exchange.stopped_at.is_not(None), Mailbox.deleted_at.is_(None))
-    rows = db.session.execute(query.order_by(Exchange.stopped_at.desc(), Exchange.id.desc()).limit(500))
-    return [_shown(row, email) for row, email, domain_id in rows if actor.sees_mailbox(row.mailbox_id, domain_id)]
+    if actor.mailbox_ids is not None:
+        query = query.where(Exchange.mailbox_id.in_(actor.mailbox_ids))
+    return query if actor.domain_ids is None else query.where(Mailbox.domain_id.in_(actor.domain_ids))
 
 
-def list_stopped_of(workspace_id: int) -> list[Stopped]:
-    """All stopped pairs of a workspace, for the product itself."""
-    return list_stopped(Actor.system(workspace_id))
+def number_stopped(actor: Actor) -> int:
+    """How many pairs are stopped, for the notice above the route log."""
+    return db.session.scalar(select(func.count()).select_from(_visible(actor).subquery())) or 0
 
 
-def number_stopped(workspace_id: int) -> int:
-    """How many pairs are stopped."""
-    query = select(func.count()).select_from(Exchange).where(Exchange.workspace_id == workspace_id, Exchange.stopped_at.is_not(None))
-    return db.session.scalar(query) or 0
+def release(actor: Actor, stopped_id: int) -> Stopped:
+    """Let a stopped pair go on, with its budget as new; returns how it stood. Mail that was held back is not sent by this.
 
-
-def release(actor: Actor, exchange_id: int) -> Stopped:
-    """Let a stopped pair go on, with its budget as new. Mails that were held back are not sent by this. raises NotFound"""
+    raises  NotFound
+    """
     actor.require("routes:write")
-    row = db.session.get(Exchange, exchange_id, with_for_update=True, populate_existing=True)
-    mailbox = db.session.get(Mailbox, row.mailbox_id) if row is not None and row.workspace_id == actor.workspace_id else None
-    if row is None or mailbox is None or row.stopped_at is None or not actor.sees_mailbox(mailbox.id, mailbox.domain_id):
-        raise NotFound(f"There is no stopped pair with the id {exchange_id}.")
-    shown = _shown(row, mailbox.email)
-    before = {"correspondent": row.correspondent, "stopped": True}
+    shown = db.session.execute(_visible(actor).where(Exchange.id == stopped_id)).one_or_none()
+    if shown is None:
+        raise NotFound(f"There is no stopped pair with the id {stopped_id}.")
+    row = db.session.get_one(Exchange, stopped_id, with_for_update=True, populate_existing=True)
     row.stopped_at = row.stopped_why = None
     row.window_at, row.window_count = outside().clock.now(), 0
     db.session.flush()
-    after = {"correspondent": row.correspondent, "stopped": False}
-    audit.record(actor, "exchange.release", _target(mailbox), before=before, after=after)
+    before, after = {"stopped": True}, {"stopped": False, "kind": row.kind, "correspondent": row.correspondent}
+    audit.record(actor, "exchange.release", Target("mailbox", shown.mailbox_id, shown.mailbox), before=before, after=after)
     live.notify(actor.workspace_id, LIVE_EVENT)
     return shown
-
-
-def _shown(row: Exchange, email: str) -> Stopped:
-    at = row.stopped_at or row.last_at
-    return Stopped(row.id, row.mailbox_id, email, row.kind, row.correspondent, at, row.stopped_why or "")
 
 
 def forget_old() -> None:

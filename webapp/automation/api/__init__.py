@@ -2,11 +2,11 @@
 
 from flask import Flask
 
-from webapp.automation.api import actions, data, logs, routes, rules, trials
+from webapp.automation.api import actions, data, logs, routes, rules, stopped, trials
 from webapp.automation.api.blueprint import blp
 from webapp.core import openapi
 
-__all__ = ["actions", "data", "logs", "routes", "rules", "trials"]
+__all__ = ["actions", "data", "logs", "routes", "rules", "stopped", "trials"]
 
 
 def init_app(app: Flask) -> None:

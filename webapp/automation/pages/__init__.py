@@ -6,6 +6,7 @@ from webapp.automation.pages.data import bp as data
 from webapp.automation.pages.links import bp as links
 from webapp.automation.pages.parts import bp as routes
 from webapp.automation.pages.runs import bp as runs
+from webapp.automation.pages.stopped import bp as stopped
 from webapp.automation.pages.trials import bp as trials
 from webapp.core import menu
 from webapp.messages import links as mail_links
@@ -26,11 +27,12 @@ def _replay_url(message: Message | None) -> str | None:
 
 
 def init_app(app: Flask) -> None:
-    for blueprint in (routes, runs, trials, data, links):
+    for blueprint in (routes, runs, stopped, trials, data, links):
         app.register_blueprint(blueprint)
     mail_links.add("Create rule from this mail", "workflow", _rule_url, scope="routes:write", order=30)
     mail_links.add("Replay", "rotate-ccw", _replay_url, scope="testmail:run", order=40)
     menu.add("Automate", "Routes", "automation.list_routes", scope="routes:read", order=10)
     menu.add("Automate", "Route log", "runs.list_page", scope="logs:read", order=20)
+    menu.add("Automate", "Stopped mail", "stopped.list_page", scope="logs:read", order=25)
     menu.add("Automate", "Test mail", "trials.test_page", scope="testmail:run", order=30)
     menu.add("Automate", "Mailbox data", "mailbox_data.list_page", scope="data:read", order=40)

@@ -8,7 +8,7 @@ import orjson
 from flask import Blueprint, Response, request, url_for
 
 from webapp.audit import service as audit
-from webapp.automation import actions, run_views, runs, schemas_runs
+from webapp.automation import actions, exchanges, run_views, runs, schemas_runs
 from webapp.automation.mail_fields import FIELDS
 from webapp.automation.models_runs import RUN_STATUSES, Run, StepAttempt
 from webapp.core import envelope
@@ -45,7 +45,8 @@ def list_page() -> Response:
     kept = {name: request.args[name] for name in ("route", "message", "mailbox", "status", "test") if request.args.get(name)}
     return render(
         "automation/runs.html", "automation/_runs.html", page=page, now=utcnow(), q=chosen["search"] or "", kept=kept, why=why,
-        state_of=state_of, filtered=any(value is not None for value in chosen.values()) or mailbox_id is not None,
+        state_of=state_of, stopped=exchanges.number_stopped(actor),
+        filtered=any(value is not None for value in chosen.values()) or mailbox_id is not None,
         older=_url(cursor=page.next_cursor) if page.next_cursor else None, newest=_url() if request.args.get("cursor") else None,
         chips=[{"label": label, "url": _url(status=key), "current": status == key} for key, label in CHIPS],
     )  # fmt: skip
