@@ -22,6 +22,7 @@ NOT_A_PAGE = {
     "messages.source_file": "a file",
     "messages.html_frame": "a foreign mail in its frame; tests/flows look at it from outside",
     "domains.zone": "a file",
+    "suppressions.export_file": "a file",
     "audit.news": "a fragment that the audit log asks for",
     "audit.chain": "a fragment of the audit log",
     "tokens.first_call": "a fragment that waits for the first call",
@@ -40,7 +41,7 @@ NOT_THEIRS = {("tokens.show_page", "viewer"): 404, ("tokens.log_page", "viewer")
 MORE = {
     "/mail?q=nothing-has-these-words": 200, "/mail?q=order": 200, "/queue?status=failed": 200, "/runs?status=failed": 200,
     "/audit?q=nothing-has-these-words": 200, "/tokens?status=revoked": 200, "/mailboxes?q=nothing-has-these-words": 200,
-    "/search?q=order": 200, "/search?q=nothing-has-these-words": 200, "/search?q=from:": 200, "/trash?q=nothing": 200,
+    "/suppressions?q=nobody-there": 200, "/happenings?type=complained": 200, "/search?q=order": 200, "/search?q=nothing-has-these-words": 200, "/search?q=from:": 200, "/trash?q=nothing": 200,
     "/nowhere": 404, "/mail/999999": 404, "/domains/999999": 404,
 }  # fmt: skip
 

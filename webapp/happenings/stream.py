@@ -36,6 +36,8 @@ def note(type: str, *, workspace_id: int, at: datetime | None = None, **more: An
 def note_many(rows: Iterable[Mapping[str, Any]]) -> None:
     """Events as dictionaries: type, workspace_id and at, and of the other columns what there is. raises ValueError for an unknown type"""
     noted: list[dict[str, Any]] = db.session.info.setdefault(_NOTED, [])
+    if not noted:
+        db.session.connection()  # the transaction begins, so that its end is told
     for row in rows:
         if row["type"] not in TYPES:
             raise ValueError(f"there is no event type {row['type']!r}")

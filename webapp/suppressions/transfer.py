@@ -52,8 +52,8 @@ def import_file(actor: Actor, content: bytes, *, preview: bool = False) -> Impor
         rows, wrong = files.read(content)
     except BadFile as error:
         raise invalid("file", str(error)) from None
-    new = {(row.address, row.reason, row.scope): row for row in rows}
-    wanted = [New(row.address, row.reason, row.scope, "import", actor.name or None, row.note or None) for row in new.values()]
+    new = {(row.address, row.reason, row.scope): row for row in reversed(rows)}  # what stands twice counts as it stands first
+    wanted = [New(row.address, row.reason, row.scope, "import", actor.name or None, row.note or None) for row in reversed(new.values())]
     number = sum(_take(actor, wanted[start : start + BATCH], preview) for start in range(0, len(wanted), BATCH))
     told = Imported(
         preview, len(rows) + len(wrong), number, len(wanted) - number, len(rows) - len(wanted), len(wrong), wrong[:MOST_TOLD]
