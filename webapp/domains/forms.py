@@ -58,6 +58,12 @@ class DomainSettingsForm(FlaskForm):
         description="It then only sends from here: its mailboxes stop receiving, no MX is asked for, and nothing is deleted.",
     )
 
+    refuse_unproven = BooleanField(
+        "Refuse mail whose sender asks for it",
+        description="Mail that neither SPF nor DKIM proves, from a domain whose DMARC policy is “reject”, is refused before it is taken. "
+        "Without this it is taken and quarantined.",
+    )
+
     def hosting(self) -> str:
         return "external" if self.mail_elsewhere.data else "trekmail"
 
@@ -65,7 +71,8 @@ class DomainSettingsForm(FlaskForm):
         """As `service.update_domain` takes them. raises Invalid"""
         enabled = bool(self.catch_all_enabled.data and not self.mail_elsewhere.data)
         catch_all = {"enabled": enabled, "destination": text_or_none(self.catch_all_destination.data)}
-        return checked(DomainPatch(), {"note": text_or_none(self.note.data), "catch_all": catch_all})
+        refuse = bool(self.refuse_unproven.data)
+        return checked(DomainPatch(), {"note": text_or_none(self.note.data), "catch_all": catch_all, "refuse_unproven": refuse})
 
 
 class RotateForm(FlaskForm):

@@ -52,4 +52,5 @@ def snapshot(domain: Domain) -> dict[str, Any]:
         "name": domain.name, "status": domain.status, "verified_at": domain.verified_at, "verified_by_hand": domain.verified_by_hand,
         "note": domain.note, "mail_hosting": domain.mail_hosting,
         "catch_all_enabled": domain.catch_all_enabled, "catch_all_destination": domain.catch_all_destination,
+        "refuse_unproven": domain.refuse_unproven,
     }  # fmt: skip

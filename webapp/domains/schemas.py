@@ -91,10 +91,14 @@ class BulkAddAnswer(BulkAdded):
 BULK_REFUSED = {"anyOf": [{"$ref": "#/components/schemas/BulkAddAnswer"}, {"$ref": "#/components/schemas/Error"}]}
 
 
+REFUSES = "Refuse, before it is taken, mail that nothing proves and whose sender's DMARC policy is reject; else it is quarantined"
+
+
 class DomainPatch(Shape):
     name = Line(255, 1, metadata={"description": "must be the name that it has"})
     note = Line(LONGEST_NOTE, allow_none=True)
     catch_all = fields.Nested(CatchAllIn)
+    refuse_unproven = fields.Boolean(metadata={"description": REFUSES})
 
 
 class DomainPut(DomainPatch):
@@ -102,6 +106,7 @@ class DomainPut(DomainPatch):
 
     note = Line(LONGEST_NOTE, allow_none=True, load_default=None)
     catch_all = fields.Nested(CatchAllIn, load_default=lambda: {"enabled": False})
+    refuse_unproven = fields.Boolean(load_default=False, metadata={"description": REFUSES})
 
 
 class VerifyIn(Shape):
@@ -160,6 +165,7 @@ class DomainSchema(Shape):
     dmarc_hint = fields.Function(lambda domain: hint(domain, "dmarc_main"), metadata=TEXT)
     mx_hint = fields.Function(lambda domain: hint(domain, "mx_primary"), metadata={"type": ["string", "null"]})
     catch_all = Shown(CatchAll, "catching", required=True)
+    refuse_unproven = fields.Boolean(required=True, metadata={"description": REFUSES})
     note = fields.String(required=True, allow_none=True)
     mailboxes_count = fields.Integer(attribute="mailbox_count", required=True, dump_only=True)
     mailbox_count = fields.Integer(required=True)

@@ -121,7 +121,7 @@ def get_domain(actor: Actor, domain_id: int, *, for_update: bool = False) -> Dom
 
 
 def update_domain(actor: Actor, domain_id: int, changes: dict[str, Any]) -> Domain:
-    """Change note (text or None) and catch_all ({enabled, destination}).
+    """Change note (text or None), catch_all ({enabled, destination}) and refuse_unproven.
 
     raises  Invalid about name (it never changes) and about catch_all.destination (no mailbox of this workspace)
     """
@@ -134,6 +134,8 @@ def update_domain(actor: Actor, domain_id: int, changes: dict[str, Any]) -> Doma
         domain.note = changes["note"] or None
     if "catch_all" in changes:
         arrangements.set_catch_all(domain, **(changes["catch_all"] or {"enabled": False}))
+    if changes.get("refuse_unproven") is not None:
+        domain.refuse_unproven = changes["refuse_unproven"]
     db.session.flush()
     if snapshot(domain) != before:
         audit.record(actor, "domain.update", target(domain), before=before, after=snapshot(domain))

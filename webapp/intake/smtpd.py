@@ -26,6 +26,7 @@ from webapp.core import heartbeat, log
 from webapp.core.client import is_in
 from webapp.core.db import db, reading
 from webapp.intake import lookup, service
+from webapp.intake.at_the_door import Guard
 from webapp.intake.committer import Committer
 from webapp.intake.lookup import Quick
 from webapp.mail import status
@@ -48,6 +49,7 @@ class Desk:
         self.app, self.settings = app, settings
         self.pool = ThreadPoolExecutor(THREADS, thread_name_prefix="smtp")
         self.committer = Committer(app)
+        self.guard = Guard(app)
         with app.app_context():
             self.quick = Quick(db.engine)
         self.is_trusted = lru_cache(4096)(partial(is_in, networks=settings.trusted_networks))
@@ -82,7 +84,8 @@ class Desk:
         return self._reply(service.check_recipient, session.kind, _who(session), address, session.ip, trusted, size)
 
     def receive(self, arrival: Arrival) -> Awaitable[str]:
-        return self.committer.receive(arrival)
+        passes = self.guard.passes(arrival)
+        return self.committer.receive(arrival) if passes else self.guard.receive(arrival, self.committer.receive)
 
     def _reply(self, question: Callable[..., str | None], *arguments: Any) -> Awaitable[str | None]:
         return asyncio.get_running_loop().run_in_executor(self.pool, partial(self._ask_for_reply, question, *arguments))
@@ -107,6 +110,7 @@ class Desk:
         await self.ask(throttle.note_success, DOOR, account, ip)
 
     def close(self) -> None:
+        self.guard.close()
         self.committer.stop()
         self.pool.shutdown(wait=True)
         self.quick.close()
