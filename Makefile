@@ -9,7 +9,7 @@ help: ## this list
 run: .venv/installed-for-run ## start everything: dashboard, API, SMTP, workers
 	@exec .venv/bin/python app.py up
 
-test: check ## check, then all tests; WITHOUT=postgres,browser,postfix leaves parts out
+test: check ## check, then all tests; WITHOUT=postgres,browser,postfix,s3 leaves parts out
 	@.ci/bootstrap-tests
 	@$(PYTEST) -n 2 --dist loadfile --reruns 1
 

@@ -62,7 +62,9 @@ class Settings:
         default_says="embedded", hidden="password",
     )
     blob_url: str = _setting(
-        "MAILROOM_BLOB_URL", types.blob_url, None, "where large bodies lie; s3://bucket/prefix to scale",
+        "MAILROOM_BLOB_URL", types.blob_url, None,
+        "where large bodies lie; s3://[key:secret@]bucket/prefix[?endpoint=https://…&region=…] to scale, what is left out comes from"
+        " AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL",
         default_says="blobs/ in the instance folder", hidden="password",
     )
     http_host: str = _setting("MAILROOM_HTTP_HOST", types.host, "127.0.0.1", "address that the web server listens on")

@@ -202,7 +202,7 @@ def test_the_application_gets_the_folder_that_the_setting_names(tmp_path: Path) 
     assert (tmp_path / "with blank" / "ab" / "x").read_bytes() == b"x"
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/prefix", "ftp://x/y", "blobs", ""])
+@pytest.mark.parametrize("url", ["s3://bucket/prefix", "s3://k:s@bucket?endpoint=ftp://x", "ftp://x/y", "blobs", ""])
 def test_a_store_that_cannot_be_used_stops_the_start_with_a_sentence(url: str) -> None:
     with pytest.raises(BadSetting, match="MAILROOM_BLOB_URL") as bad:
         store.open_store(url)

@@ -3,8 +3,8 @@
 `make test` gives a failed test a second try, as browsers and real servers on a busy machine may need one; each test that needed it is
 named, so that nobody takes it for a sound one.
 
-A test counts for a database when its parameters name it: test_x[sqlite], test_x[postgres-3]. Tests marked `postgres`, `browser`
-or `postfix` are left out by WITHOUT=postgres,browser,postfix.
+A test counts for a database when its parameters name it: test_x[sqlite], test_x[postgres-3]. Tests marked `postgres`, `browser`,
+`postfix` or `s3` are left out by WITHOUT=postgres,browser,postfix,s3.
 """
 
 import os
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import pytest
 
-PARTS = ("postgres", "browser", "postfix")
+PARTS = ("postgres", "browser", "postfix", "s3")
 DATABASES = ("sqlite", "postgres")
 
 

@@ -1,4 +1,4 @@
-"""The blob store: large bodies beside the database, a folder of this machine by default.
+"""The blob store: large bodies beside the database, a folder of this machine by default, an S3 bucket (`core.s3`) to scale.
 
     blobs().put(key, data)     back only when the bytes are safe on disk: then the row that names them may be committed
     content_key(data)          the key for what is found by its content: "ab/cd/abcd…", from SHA-256
@@ -11,7 +11,6 @@ transaction that never committed is an orphan, harmless and without a name.
 import errno
 import hashlib
 import os
-import re
 import secrets
 import threading
 from pathlib import Path
@@ -22,19 +21,20 @@ import zstandard
 from flask import Flask, current_app
 
 from webapp.core import failpoints
+from webapp.core.blob_keys import BlobMissing as BlobMissing
+from webapp.core.blob_keys import checked
 from webapp.core.errors import Unavailable
+from webapp.core.s3 import S3Blobs
 from webapp.settings import BadSetting, Settings
 
 #: The most that `unpack` gives unless told otherwise, in bytes: ten times the default limit of a mail.
 MOST_UNPACKED_BYTES = 268_435_456
 _LEVEL = 3
-_KEY = re.compile(r"(?=.{1,200}\Z)[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*)*")
 _HALF = ".half"  # no key may begin with a dot, so what lies here is never taken for a blob
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
-class BlobMissing(LookupError):
-    """A blob that a row names is not there: the store was damaged or not restored with the database."""
+S3_REMEDY = "Write s3://key:secret@bucket/prefix?endpoint=https://…&region=…, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or write file:///absolute/folder."
 
 
 class BadPack(ValueError):
@@ -121,9 +121,7 @@ class FolderBlobs:
         return swept
 
     def _place(self, key: str) -> Path:
-        if not _KEY.fullmatch(key):
-            raise ValueError(f"not a blob key: {key!r}")
-        return self.folder / key
+        return self.folder / checked(key)
 
 
 def content_key(data: bytes) -> str:
@@ -215,10 +213,10 @@ def open_store(url: str) -> Blobs:
     """The store that a URL names; opens nothing yet. Raises BadSetting for what this version cannot use."""
     parts = urlsplit(url)
     if parts.scheme == "s3":
-        raise BadSetting(
-            "MAILROOM_BLOB_URL", "names an S3 bucket, and this version keeps blobs in a folder only",
-            "Leave it unset, or write file:///absolute/folder on a disk that all machines share.",
-        )
+        try:
+            return S3Blobs.of(url, os.environ)
+        except ValueError as error:
+            raise BadSetting("MAILROOM_BLOB_URL", str(error), S3_REMEDY) from None
     if parts.scheme != "file" or not parts.path.startswith("/"):
         raise BadSetting("MAILROOM_BLOB_URL", "is not a blob store", "Write file:///absolute/folder.")
     return FolderBlobs(Path(unquote(parts.path)))
