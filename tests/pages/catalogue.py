@@ -41,7 +41,8 @@ NOT_THEIRS = {("tokens.show_page", "viewer"): 404, ("tokens.log_page", "viewer")
 MORE = {
     "/mail?q=nothing-has-these-words": 200, "/mail?q=order": 200, "/queue?status=failed": 200, "/runs?status=failed": 200,
     "/audit?q=nothing-has-these-words": 200, "/tokens?status=revoked": 200, "/mailboxes?q=nothing-has-these-words": 200,
-    "/suppressions?q=nobody-there": 200, "/happenings?type=complained": 200, "/search?q=order": 200, "/search?q=nothing-has-these-words": 200, "/search?q=from:": 200, "/trash?q=nothing": 200,
+    "/suppressions?q=nobody-there": 200, "/happenings?type=complained": 200,
+    "/search?q=order": 200, "/search?q=nothing-has-these-words": 200, "/search?q=from:": 200, "/trash?q=nothing": 200,
     "/nowhere": 404, "/mail/999999": 404, "/domains/999999": 404,
 }  # fmt: skip
 

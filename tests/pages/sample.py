@@ -78,6 +78,7 @@ class Sample:
         _made(api, f"/mailboxes/{orders}/data", {"emails": ["ines@lindgren.example"], "data": {"city": "Malmö", "orders": 4}})
         reader = {"name": "Packing desk", "scopes": ["messages:read"], "expires_in": 90 * 86400}
         _made(api, f"/mailboxes/{orders}/message-tokens", reader)
+        _made(api, "/suppressions", {"address": "lars@lindgren.example", "reason": "unsubscription", "scope": "bulk", "note": "asked by phone"})
         old = _made(api, "/mailboxes", {"domain_id": domain, "local_part": "spring-sale", "display_name": "Spring sale"})
         assert api.delete(f"/mailboxes/{old['id']}").status_code == 200
         self._viewer()
@@ -123,6 +124,7 @@ class Sample:
             "invitation_id": [self.one("SELECT id FROM invitations LIMIT 1")], "kind": ["mailbox", "message"],
             "action_id": [self.one("SELECT id FROM actions ORDER BY id LIMIT 1")],
             "rule_id": [self.one("SELECT id FROM rules ORDER BY id LIMIT 1")],
+            "suppression_id": [self.one("SELECT id FROM suppressions ORDER BY id LIMIT 1")],
             "change_id": [self.one("SELECT id FROM pick_changes LIMIT 1")],
         }  # fmt: skip
 
