@@ -78,7 +78,8 @@ class Sample:
         _made(api, f"/mailboxes/{orders}/data", {"emails": ["ines@lindgren.example"], "data": {"city": "Malmö", "orders": 4}})
         reader = {"name": "Packing desk", "scopes": ["messages:read"], "expires_in": 90 * 86400}
         _made(api, f"/mailboxes/{orders}/message-tokens", reader)
-        _made(api, "/suppressions", {"address": "lars@lindgren.example", "reason": "unsubscription", "scope": "bulk", "note": "asked by phone"})
+        gone = {"address": "lars@lindgren.example", "reason": "unsubscription", "scope": "bulk", "note": "asked by phone"}
+        _made(api, "/suppressions", gone)
         old = _made(api, "/mailboxes", {"domain_id": domain, "local_part": "spring-sale", "display_name": "Spring sale"})
         assert api.delete(f"/mailboxes/{old['id']}").status_code == 200
         self._viewer()
