@@ -16,7 +16,7 @@ KEYS = {
     "verification_record", "mail_hosting", "dkim_selector", "dkim_public_key", "dkim_status", "dns_status", "dns_checked_at",
     "next_check_at",
     "spf_hint", "dmarc_hint", "mx_hint",
-    "catch_all", "note", "mailboxes_count", "mailbox_count", "created_at", "updated_at",
+    "catch_all", "refuse_unproven", "note", "mailboxes_count", "mailbox_count", "created_at", "updated_at",
 }  # fmt: skip
 
 

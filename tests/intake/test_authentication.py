@@ -214,3 +214,35 @@ def test_a_rule_can_ask_what_we_found_and_not_what_the_sender_claims(alice: Any,
     work_off()
     assert runs_of(forged) == []
     assert [run.status for run in runs_of(proven)] == ["success"]
+
+
+@pytest.mark.parametrize(
+    ("field", "type", "value", "holds"),
+    [
+        ("spf", "includes", "fail", True), ("spf", "includes", "fail elsewhere.test", True), ("dkim", "includes", "none", True),
+        ("dmarc", "includes", "fail reject", True), ("dmarc", "regex", "^pass", False), ("arc", "includes", "none", True),
+        ("origin", "includes", "fail", True), ("origin", "excludes", "fail", False),
+    ],
+)  # fmt: skip
+def test_a_rule_asks_for_each_verdict_by_its_own_field(
+    alice: Any, box: Any, dns: FakeDns, work_off: Any, field: str, type: str, value: str, holds: bool
+) -> None:
+    box.allow_unauthenticated = True
+    make_route(alice, box, rules=[make_rule(alice, type=type, field=field, value=value)], actions=[make_action(alice)])
+    message = arrive(box)
+    work_off()
+    assert len(runs_of(message)) == holds
+
+
+def test_mail_that_is_not_checked_has_no_verdict_for_rules(alice: Any, box: Any, dns: FakeDns, work_off: Any) -> None:
+    for type in ("includes", "excludes"):
+        make_route(alice, box, name=type, rules=[make_rule(alice, type=type, field="dmarc", value="pass")], actions=[make_action(alice)])
+    message = arrive(box, FROM_STRANGER | {"trusted": True})
+    work_off()
+    assert [run.route_name for run in runs_of(message)] == ["excludes"]
+
+
+def test_the_form_of_a_route_offers_the_verdicts(alice: Any, box: Any) -> None:
+    route = make_route(alice, box, rules=[make_rule(alice, type="includes", field="dmarc", value="fail")], actions=[make_action(alice)])
+    text = alice.page.get(f"/routes/{route.id}").text
+    assert "DMARC result" in text and "<option selected>fail</option>" in text

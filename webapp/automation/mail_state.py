@@ -33,6 +33,7 @@ def view_of(
         subject=mail.subject, text=mail.text, html=mail.html or "", headers=_with_results(mail.headers, verdict),
         attachments=tuple(_attached(number, item) for number, item in enumerate(mail.attachments, 1)),
         date=mail.date, message_id=mail.message_id, raw=raw, direction=direction,
+        origin=verdict or {},
     )  # fmt: skip
 
 

@@ -1,8 +1,9 @@
 """The mail as rules, variables and actions see it: decoded values, no database, no network."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class MailView:
     receivers   people of the To header; `envelope_recipients` are those of the SMTP envelope
     headers     (name, decoded value) in their order, repeated ones included
     text        the plain part, or text made from the HTML part
+    origin      what SPF, DKIM, DMARC and ARC said (`mail.authentication.Verdict.as_json`); empty for mail that is not checked
     """
 
     sender: Person
@@ -57,6 +59,7 @@ class MailView:
     message_id: str = ""
     raw: bytes = field(default=b"", repr=False)
     direction: str = "received"
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     def header_values(self, name: str) -> list[str]:
         """All values of one header, in order; names compare without case."""
