@@ -132,7 +132,7 @@ def _stop(mailbox: Mailbox, row: Exchange, budget: Budget) -> None:
     within = span(round(budget.window.total_seconds()))
     what = f"{WORDS[row.kind]} {row.correspondent}" if row.correspondent != "<>" else "forwarded reports"
     row.stopped_at = outside().clock.now()
-    row.stopped_why = f"{mailbox.email} sent {budget.most} {what} within {within}; more would look like a loop, so it is stopped."
+    row.stopped_why = f"{mailbox.email} sent {budget.most:,} {what} within {within}; more would look like a loop, so it is stopped."
     after = {"kind": row.kind, "correspondent": row.correspondent, "reason": row.stopped_why}
     audit.record(Actor.system(mailbox.workspace_id, "loop protection"), "exchange.stop", _target(mailbox), after=after)
     live.notify(mailbox.workspace_id, LIVE_EVENT)
