@@ -10,7 +10,7 @@ from wtforms.validators import InputRequired, Length
 from webapp.suppressions.models import REASONS
 
 SCOPE_WORDS = {"all": "All mail", "bulk": "Bulk mail", "transactional": "Transactional mail"}
-REASON_WORDS = {name: words.capitalize() for name, words in REASONS.items()}
+REASON_WORDS = {name: words.capitalize() for name, words in REASONS.items()} | {"manual": "Added by hand"}
 #: characters of a list on the page; longer ones go by API
 MOST_TEXT = 1_000_000
 
