@@ -98,7 +98,7 @@ def _perform(asked: Play, stage: Stage, ledger: Ledger, things: dict[str, Any], 
     give_up = threading.Event()
     senders = _senders(asked, stage.house, ledger, things, give_up)
     stage.sink.trouble = TROUBLE
-    schedule = Schedule(stage, asked.pause_s, asked.deeds)
+    schedule = Schedule(stage, asked.pause_s, asked.lasts_s, asked.deeds)
     for thread in (*senders, schedule):
         thread.start()
     try:

@@ -1,4 +1,4 @@
-"""The seeded schedule: every deed once in a random order, then more of them by chance, with random pauses, until the traffic is over."""
+"""The seeded schedule: every deed once in a random order, then more of them by chance, with random pauses, until its time is over."""
 
 import random
 import threading
@@ -21,11 +21,14 @@ def order(names: list[str], chance: random.Random) -> Iterator[str]:
 
 
 class Schedule(threading.Thread):
-    """Does one deed after the other until `over` is set; each kind is done at least once."""
+    """Does one deed after the other for `lasts_s` seconds; each kind is done at least once, whatever that takes.
 
-    def __init__(self, stage: Stage, pause_s: float, only: tuple[str, ...] | None = None) -> None:
+    Mail that is not handed in by then gets through in peace: parts that die again and again are started ever later.
+    """
+
+    def __init__(self, stage: Stage, pause_s: float, lasts_s: float, only: tuple[str, ...] | None = None) -> None:
         super().__init__(daemon=True, name="schedule")
-        self.stage, self.pause_s, self.only = stage, pause_s, only
+        self.stage, self.pause_s, self.lasts_s, self.only = stage, pause_s, lasts_s, only
         self.over = threading.Event()
         self.problem = ""
         self.log: list[tuple[float, str]] = []
@@ -35,7 +38,8 @@ class Schedule(threading.Thread):
         began = time.monotonic()
         try:
             for number, name in enumerate(order(list(deeds), self.stage.chance)):
-                if self.over.is_set() and number >= len(deeds):
+                late = self.over.is_set() or time.monotonic() - began > self.lasts_s
+                if late and number >= len(deeds):
                     return
                 self.over.wait(self.stage.chance.uniform(0.3, 1.0) * self.pause_s)
                 said = ""
