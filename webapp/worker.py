@@ -14,6 +14,7 @@ from rq.timeouts import TimerDeathPenalty
 from webapp import create_app
 from webapp.core import heartbeat, log, queue
 from webapp.core.db import begin_writing, db
+from webapp.sending import carriers
 from webapp.settings import Settings
 
 logger = logging.getLogger("mailroom.worker")
@@ -44,6 +45,7 @@ def work(settings: Settings, app: Flask | None = None) -> None:
     log.configure()
     _app = app or create_app(settings)
     stop = threading.Event()
+    carriers.keep()
     with _app.app_context():
         threading.Thread(target=_beat, args=(_app, stop), daemon=True).start()
         # A client of its own: the worker waits in one command for longer than others may.

@@ -17,7 +17,9 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +105,8 @@ class Ceiling:
         for begin in range(first, last + 1, BATCH):
             ledger.execute("BEGIN IMMEDIATE")
             ids = (begin, min(begin + BATCH - 1, last))
-            ledger.execute("UPDATE ledger SET state = 'leased', lease = ? WHERE id BETWEEN ? AND ? AND state = 'queued'", (time.time(), *ids))
+            claim = "UPDATE ledger SET state = 'leased', lease = ? WHERE id BETWEEN ? AND ? AND state = 'queued'"
+            ledger.execute(claim, (time.time(), *ids))
             rows = ledger.execute("SELECT id, recipient FROM ledger WHERE id BETWEEN ? AND ?", ids).fetchall()
             ledger.execute("COMMIT")
             letters = _Made(rows, mail, raw, self.key)
@@ -164,17 +167,8 @@ class House:
             each = number // mails
             raws = [store.store_raw(message(SIZE, self.next + n)).id for n in range(mails)]
             first = self.next
-            names = ("id", "workspace_id", "raw_id", "envelope_sender", "from_address", "subject", "message_id_header", "size_bytes", "stream",
-                     "kind", "recipient_count", "reports", "created_at", "updated_at")  # fmt: skip
-            insert_rows(Outgoing, names, [
-                (first + n, 1, raws[n], "bench@acme.test", "bench@acme.test", "load", f"{first + n}@acme.test", SIZE, "bulk", "api", each, "",
-                 now, now) for n in range(mails)
-            ])  # fmt: skip
-            columns = ("workspace_id", "outgoing_id", "stream", "recipient", "domain", "state", "attempts", "next_attempt_at", "sent_again",
-                       "created_at", "updated_at")  # fmt: skip
-            insert_rows(Delivery, columns, [
-                (1, first + n // each, "bulk", f"user{n}@example.test", "example.test", "queued", 0, now, False, now, now) for n in range(number)
-            ])  # fmt: skip
+            add_mails(now, [(first + n, 1, raws[n], f"{first + n}@acme.test", each) for n in range(mails)])
+            add_rows(now, [(1, first + n // each, f"user{n}@example.test") for n in range(number)])
             db.session.commit()
             self.next += mails
             db.engine.dispose()
@@ -190,6 +184,25 @@ class House:
         with sqlite3.connect(self.settings.instance / "mailroom.sqlite") as file:
             [left] = file.execute("SELECT count(*) FROM deliveries WHERE state <> 'sent'").fetchone()
         assert left == 0, f"{left} were not sent"
+
+
+def add_mails(now: datetime, mails: Sequence[tuple[int, int, int, str, int]]) -> None:
+    """Bulk mails put in directly: (id, workspace, raw, Message-ID, recipients)."""
+    names = (
+        "id", "workspace_id", "raw_id", "message_id_header", "recipient_count", "envelope_sender", "from_address", "subject", "size_bytes",
+        "stream", "kind", "reports", "created_at", "updated_at",
+    )  # fmt: skip
+    rest = ("bench@acme.test", "bench@acme.test", "load", SIZE, "bulk", "api", "", now, now)
+    insert_rows(Outgoing, names, [(*mail, *rest) for mail in mails])
+
+
+def add_rows(now: datetime, rows: Sequence[tuple[int, int, str]]) -> None:
+    """Bulk recipients that are due: (workspace, mail, address)."""
+    names = (
+        "workspace_id", "outgoing_id", "recipient", "domain", "stream", "state", "attempts", "next_attempt_at", "sent_again", "created_at",
+        "updated_at",
+    )  # fmt: skip
+    insert_rows(Delivery, names, [(*row, "example.test", "bulk", "queued", 0, now, False, now, now) for row in rows])
 
 
 def timed(jobs: list[Callable[[], None]]) -> float:
@@ -225,7 +238,7 @@ def compare(case: str, port: int, workers: int, mails: int, rounds: int) -> None
             house.check()
             ceiling.fill(mails)
             share = mails // workers
-            theirs.append(mails / timed([lambda n=n: ceiling.send(n * share + 1, (n + 1) * share) for n in range(workers)]))  # type: ignore[misc]
+            theirs.append(mails / timed([partial(ceiling.send, n * share + 1, (n + 1) * share) for n in range(workers)]))
         ratio = median([mine / other for mine, other in zip(ours, theirs, strict=True)])
         say(bench="outbound", case=case, workers=workers, mailroom_per_s=median(ours, 0), ceiling_per_s=median(theirs, 0), ratio=ratio)
     finally:

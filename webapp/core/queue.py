@@ -134,6 +134,15 @@ def ring_now(name: str) -> None:
         log.warning("cannot ring %s, the sweep will: %s", name, error)
 
 
+def is_waiting(queue: str) -> bool:
+    """Whether a job waits in this queue; not when Redis is away."""
+    client: redis.Redis = current_app.extensions["redis"]
+    try:
+        return Queue(queue, connection=client).count > 0
+    except redis.RedisError:
+        return False
+
+
 def take_flag(name: str) -> None:
     client: redis.Redis = current_app.extensions["redis"]
     try:

@@ -47,6 +47,20 @@ class _Kept:
 _kept = _Kept()
 
 
+#: a worker looks for what dead holders left once in so long, beside what the sweep finds
+LOOK_S = 0.5
+_looked_at = 0.0
+
+
+def is_time_to_look() -> bool:
+    """Whether a drain should look for dead holders: always, but for a worker that has just looked."""
+    global _looked_at
+    if _kept.is_on and time.monotonic() - _looked_at < LOOK_S:
+        return False
+    _looked_at = time.monotonic()
+    return True
+
+
 def keep() -> None:
     """From now on this process keeps connections between drains."""
     _kept.is_on = True

@@ -45,6 +45,11 @@ class Fleet:
     def is_full(self) -> bool:
         return self._batches >= MOST_BATCHES
 
+    def has_room(self, seconds: float) -> bool:
+        """Whether another batch may begin, within so long."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._batches < MOST_BATCHES, seconds)
+
     def wait(self, seconds: float) -> bool:
         """Wait until nothing is under way any more; False when time ran out."""
         with self._changed:

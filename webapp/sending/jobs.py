@@ -1,7 +1,8 @@
 """The background door: a drain for each stream, transactional in the queue `mail`, bulk in `campaigns`, and the chores around them."""
 
-from webapp.core.db import db, reading
-from webapp.core.queue import drain, every, ring_now
+from functools import partial
+
+from webapp.core.queue import drain, every, is_waiting
 from webapp.sending import holding_back, ledger, orders, recover, release, reports, retention, work
 
 
@@ -13,13 +14,7 @@ def is_due() -> bool:
 @drain("sending.drain", queue="mail", due=is_due)
 def send_due(until: float) -> bool:
     """Hand over what is due; running it twice at once is harmless, since rows are claimed."""
-    done = work.drain(until, ("transactional",))
-    with reading():
-        bulk = is_bulk_due()
-        db.session.rollback()
-    if bulk:  # whoever submitted rang this bell alone
-        ring_now("sending.bulk")
-    return done
+    return work.drain(until, ("transactional",))
 
 
 def is_bulk_due() -> bool:
@@ -29,8 +24,8 @@ def is_bulk_due() -> bool:
 
 @drain("sending.bulk", queue="campaigns", due=is_bulk_due)
 def send_bulk(until: float) -> bool:
-    """Hand over bulk mail; a transactional row that becomes due meanwhile goes first."""
-    return work.drain(until, ("bulk",))
+    """Hand over bulk mail; a transactional row that becomes due meanwhile goes first, and whatever waits in the queue `mail`."""
+    return work.drain(until, ("bulk",), gives_way=partial(is_waiting, "mail"))
 
 
 @drain("sending.report", queue="mail", due=reports.has_due)

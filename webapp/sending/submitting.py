@@ -84,7 +84,7 @@ def add_deliveries(outgoing: Outgoing, states: dict[str, str], barred: Mapping[s
     ledger.count_moves((outgoing.workspace_id, None, state) for state in states.values())
     live.notify(outgoing.workspace_id, ledger.LIVE_EVENT)
     if "queued" in states.values():
-        queue.ring("sending.drain")
+        queue.ring("sending.bulk" if outgoing.stream == "bulk" else "sending.drain")
 
 
 _DELIVERY = (

@@ -9,7 +9,7 @@ bulk mail looks every few milliseconds whether a transactional row is due, and s
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,29 +34,31 @@ logger = logging.getLogger("mailroom.sending")
 BATCHES = {"transactional": 100, "bulk": 1000}
 #: a batch that is not back after so long goes on without the drain
 PATIENCE_S = 1.0
+#: a drain that finds too many hanging batches waits so long for one of them to end
+FULL_S = 0.5
 #: with less time than this left, in seconds, no batch is claimed ahead
 AHEAD_S = 0.5
 #: the time that one batch may begin letters, in seconds, whatever time its drain has
 SLICE_S = 5.0
 
 
-def drain(until: float, streams: Sequence[str] = STREAMS) -> bool:
-    """Send what is due in these streams until `time.monotonic() >= until`; True when nothing due was left."""
-    recover()
+def drain(until: float, streams: Sequence[str] = STREAMS, gives_way: Callable[[], bool] = lambda: False) -> bool:
+    """Send what is due in these streams until `time.monotonic() >= until`; True when nothing due was left.
+
+    gives_way  asked after each batch: whether something else is more urgent, so that this ends
+    """
+    if carriers.is_time_to_look():
+        recover()
     crew = carriers.Crew(ways.platform())
     try:
-        for stream in streams:
-            send_stream(crew, until, stream)
+        done = [send_stream(crew, until, stream, gives_way) for stream in streams]
+        return all(done)
     finally:
         crew.close()
-    with reading():
-        left = ledger.has_due(streams, without=crew.busy())
-        db.session.rollback()
-    return not left
 
 
-def send_stream(crew: "carriers.Crew", until: float, stream: str) -> None:
-    """Batch after batch until nothing is due or time is up.
+def send_stream(crew: "carriers.Crew", until: float, stream: str, gives_way: Callable[[], bool] = lambda: False) -> bool:
+    """Batch after batch until nothing is due (True) or time is up.
 
     While one batch travels the next one is claimed, and it sets out before the results of the first are all recorded: the connections
     never wait for the database.
@@ -71,14 +73,17 @@ def send_stream(crew: "carriers.Crew", until: float, stream: str) -> None:
                 back.record_rest()
                 back = None
             if journey is None:
-                return
-            if stream == "bulk" and time.monotonic() < until - AHEAD_S:
+                break
+            if gives_way():
+                until = time.monotonic()
+            elif stream == "bulk" and time.monotonic() < until - AHEAD_S:
                 batch = claim_batch(crew, until, stream)
             back, journey = _accompany(journey, crew, until, stream), None
             if batch is None and back is not None:
                 back.record_rest()
                 back = None
             batch = batch or claim_batch(crew, until, stream)
+        return time.monotonic() < until and fleet.has_room(FULL_S)
     except BaseException:
         if batch is not None:
             batch.notes.let_go()
