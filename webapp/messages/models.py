@@ -20,6 +20,7 @@ from webapp.core.leases import Leased
 DIRECTIONS = ("received", "sent")
 STATES = ("received", "processed", "parked")
 INBOX = "INBOX"
+NAMED = "direction = 'received' AND message_id_header IS NOT NULL"
 #: how many times the processing of a message may die before it is parked
 MOST_DEATHS = 3
 
@@ -70,6 +71,7 @@ class Message(Timestamps, Leased, Base):
         _partial("ix_messages_parked", "id", only="state = 'parked'"),
         _partial("ix_messages_trash", "deleted_at", only="deleted_at IS NOT NULL"),
         Index("ix_messages_raw_id", "raw_id"),
+        _partial("ix_messages_mailbox_id_message_id_header", "mailbox_id", "message_id_header", only=NAMED),
     )  # fmt: skip
     id: Mapped[int] = mapped_column(primary_key=True)
     #: written out instead of the mixin: the composite indexes above serve it
@@ -99,6 +101,8 @@ class Message(Timestamps, Leased, Base):
     in_reply_to: Mapped[str | None]
     #: the header Date in UTC
     date: Mapped[datetime | None]
+    #: the mail that this one repeats: the same bytes came for the same recipient within a day (`intake.repeats`)
+    repeats_id: Mapped[int | None] = mapped_column(default=None)
     #: length of the source
     size_bytes: Mapped[int]
     has_attachments: Mapped[bool] = mapped_column(default=False)

@@ -137,6 +137,7 @@ class ArchivedMail(ArchiveSchema):
     in_reply_to = fields.String(required=True, allow_none=True)
     envelope_recipients = fields.List(fields.String(), required=True)
     auth_results = fields.Raw(attribute="auth_verdict", required=True, allow_none=True, metadata={"type": ["object", "null"]})
+    repeats_id = Id(required=True, allow_none=True, metadata={"description": "The mail that its sender repeated with this one"})
     why = fields.String(required=True, metadata={"description": "Where it is and why, in one sentence"})
     timeline = fields.List(fields.Nested(TimelineStep), required=True)
 
