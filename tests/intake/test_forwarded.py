@@ -11,12 +11,14 @@ from tests.factories.automation import make_action, make_route, runs_of
 from tests.factories.domains import make_domain
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.messages import make_raw
+from tests.factories.reports import publish_return_path
 from tests.factories.sending import Sink, deliveries, use_transport
 from webapp.automation import exchanges, forwarding
 from webapp.automation.exchanges import DAY, Budget
 from webapp.automation.models_loops import Exchange
 from webapp.core import secrets
 from webapp.core.db import db
+from webapp.domains.models import Domain
 from webapp.intake import service
 from webapp.mail import dkim, srs
 from webapp.mailboxes.models import Mailbox
@@ -156,6 +158,32 @@ def test_which_return_path_a_mail_goes_on_with(
 def test_a_sender_proven_by_spf_gets_its_own_return_path(alice: Any, box: Any, sink: Sink, outside: Any, work_off: Any) -> None:
     outside.dns.records[("elsewhere.test", "TXT")] = ["v=spf1 ip4:127.0.0.1 -all"]
     assert "=elsewhere.test=ines@acme.test" in forwarded_from(sink, work_off, trusted=False)
+
+
+def test_with_a_return_path_record_a_bounce_is_noted_on_the_delivery_and_goes_back_all_the_same(
+    alice: Any, box: Any, sink: Sink, outside: Any, work_off: Any
+) -> None:
+    publish_return_path(db.session.query(Domain).filter_by(name="acme.test").one())
+    path = forwarded_from(sink, work_off)
+    assert path.startswith("b-") and path.endswith("@bounce.acme.test")
+    report_to(path)
+    work_off()
+    assert (sink.taken[-1].sender, sink.taken[-1].recipients) == ("", ["ines@elsewhere.test"])
+    assert {row.recipient: row.state for row in deliveries()} == {"kontor@far.test": "bounced", "ines@elsewhere.test": "sent"}
+
+
+def test_a_forward_that_the_next_server_refuses_is_told_to_its_proven_sender(
+    app: Any, alice: Any, box: Any, outside: Any, work_off: Any
+) -> None:
+    with Sink() as sink:
+        sink.script.rcpt["kontor@far.test"] = b"550 5.1.1 no such mailbox\r\n"
+        use_transport(app, sink.url)
+        come_in("ines@elsewhere.test", "hello@acme.test", make_raw(sender="ines@elsewhere.test"))
+        for _ in range(4):
+            work_off()
+        taken = [mail for mail in sink.taken if mail.recipients]
+    assert [(mail.sender, mail.recipients) for mail in taken] == [("", ["ines@elsewhere.test"])]
+    assert b"no such mailbox" in taken[0].raw and b"kontor@far.test" in taken[0].raw
 
 
 def test_c16_a_forward_that_the_next_server_refuses_tells_only_a_proven_sender(

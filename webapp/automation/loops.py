@@ -43,8 +43,8 @@ def not_for_us(mail: MailView, own: Iterable[str]) -> str | None:
     return "The mail names this mailbox neither in To nor in Cc, so it may be from a list or a blind copy."
 
 
-def no_answer_reason(mail: MailView) -> str | None:
-    """Why this mail gets no automatic answer, as a sentence; None when it may have one."""
+def no_answer_reason(mail: MailView, own: frozenset[str] = frozenset()) -> str | None:
+    """Why this mail gets no automatic answer, as a sentence; None when it may have one. own: addresses that answer by themselves"""
     if not mail.envelope_sender.strip("<> "):
         return "The mail has an empty envelope sender: it is a report or itself an automatic answer."
     submitted = (mail.header("Auto-Submitted") or "no").split(";")[0].strip().lower()
@@ -60,4 +60,4 @@ def no_answer_reason(mail: MailView) -> str | None:
     name = mail.envelope_sender.strip("<> ").partition("@")[0].lower()
     if name in ("mailer-daemon", "postmaster", "noreply", "no-reply") or name.startswith(("owner-", "bounce")):
         return f"The mail comes from {mail.envelope_sender.strip('<> ')}, which is no person."
-    return why_not_to_answer(mime.parse(mail.raw), mail.envelope_sender) if mail.raw else None
+    return why_not_to_answer(mime.parse(mail.raw), mail.envelope_sender, own) if mail.raw else None

@@ -83,8 +83,8 @@ class SendMail(ActionType):
 
 def why_not(context: Context) -> str | None:
     """Why the sender gets no automatic answer, from what the mail says; None when it may have one."""
-    run = context.run
-    return loops.no_answer_reason(context.mail) or loops.not_for_us(context.mail, (run.mailbox_email, context.variables.receiver))
+    own = frozenset({context.run.mailbox_email, context.variables.receiver.lower()})
+    return loops.no_answer_reason(context.mail, own) or loops.not_for_us(context.mail, own)
 
 
 def answers_an_answer(context: Context, mailbox: Mailbox) -> bool:
