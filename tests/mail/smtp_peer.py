@@ -39,7 +39,10 @@ def silence(connection: socket.socket) -> bool:
 class Peer:
     """A context manager. `steps` has a reply, or a list of them for one after another, by verb; `dot` is the end of the body."""
 
-    def __init__(self, *, tls: ssl.SSLContext | None = None, implicit: bool = False, host: str = "127.0.0.1", port: int = 0, **steps: Step | list[Step]) -> None:
+    def __init__(
+        self, *, tls: ssl.SSLContext | None = None, implicit: bool = False, host: str = "127.0.0.1", port: int = 0,
+        **steps: Step | list[Step],
+    ) -> None:
         self.tls = tls
         usual = {"banner": b"220 peer.test\r\n", "ehlo": EHLO, "starttls": b"220 go\r\n", "data": b"354 go\r\n", "quit": b"221 bye\r\n"}
         self.steps: dict[str, Any] = {**usual, **steps}
