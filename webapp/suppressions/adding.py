@@ -8,6 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.core import counters, live
+from webapp.core.bulk import among
 from webapp.core.db import db, is_sqlite, utcnow
 from webapp.suppressions.hashes import hash_of, hashes_of, key_mark
 from webapp.suppressions.lookup import CHUNK
@@ -72,6 +73,6 @@ def _there(workspace_id: int, addresses: set[str]) -> set[tuple[str, str, str]]:
     found = set()
     for start in range(0, len(hashes), CHUNK):
         query = select(Suppression.hash, Suppression.reason, Suppression.scope).where(Suppression.workspace_id == workspace_id)
-        for row in db.session.execute(query.where(Suppression.hash.in_(hashes[start : start + CHUNK]))):
+        for row in db.session.execute(query.where(among(Suppression.hash, hashes[start : start + CHUNK]))):
             found.add((known[row.hash], row.reason, row.scope))
     return found

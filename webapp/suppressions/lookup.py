@@ -12,6 +12,8 @@ from webapp.suppressions.models import REASONS, Suppression
 
 #: hashes in one query: SQLite takes at most 32,766 parameters
 CHUNK = 5000
+#: of several reasons the first of these is told
+RANK = {reason: number for number, reason in enumerate(REASONS)}
 
 
 def barred(workspace_id: int, addresses: Iterable[str], stream: str) -> dict[str, str]:
@@ -24,7 +26,8 @@ def barred(workspace_id: int, addresses: Iterable[str], stream: str) -> dict[str
     found: dict[str, str] = {}
     hashes = list(known)
     for start in range(0, len(hashes), CHUNK):
-        for row in db.session.execute(_query(workspace_id, hashes[start : start + CHUNK], stream)):
+        rows = db.session.execute(_query(workspace_id, hashes[start : start + CHUNK], stream)).all()
+        for row in sorted(rows, key=lambda row: RANK[row.reason]):
             found.setdefault(known[row.hash], sentence(row.reason))
     return found
 
@@ -35,5 +38,6 @@ def sentence(reason: str) -> str:
 
 
 def _query(workspace_id: int, hashes: list[str], stream: str) -> Any:
+    # No order: it would tempt both databases to walk the list instead of looking each hash up.
     query = select(Suppression.hash, Suppression.reason).where(Suppression.workspace_id == workspace_id, among(Suppression.hash, hashes))
-    return query.where(Suppression.scope.in_(("all", stream))).order_by(Suppression.id)
+    return query.where(Suppression.scope.in_(("all", stream)))
