@@ -8,7 +8,6 @@ Letters are base 32 in lower case: hosts on the way may change the case of an ad
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 import re
 
@@ -58,5 +57,5 @@ def _number(value: int) -> str:
 
 
 def _tag(domain: str, delivery_id: int, key: bytes) -> str:
-    digest = hmac.new(key, f"return-path\0{domain.lower()}\0{delivery_id}".encode(), hashlib.sha256).digest()
+    digest = hmac.digest(key, f"return-path\0{domain.lower()}\0{delivery_id}".encode(), "sha256")
     return base64.b32encode(digest[: _TAG_BITS // 8]).decode().lower()[:_TAG_CHARS]
