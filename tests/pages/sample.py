@@ -80,6 +80,7 @@ class Sample:
         _made(api, f"/mailboxes/{orders}/message-tokens", reader)
         gone = {"address": "lars@lindgren.example", "reason": "unsubscription", "scope": "bulk", "note": "asked by phone"}
         _made(api, "/suppressions", gone)
+        _made(api, "/delivery-holds", {"domain": "lindgren.example", "reason": "their server moves"})
         old = _made(api, "/mailboxes", {"domain_id": domain, "local_part": "spring-sale", "display_name": "Spring sale"})
         assert api.delete(f"/mailboxes/{old['id']}").status_code == 200
         self._viewer()
@@ -126,6 +127,7 @@ class Sample:
             "action_id": [self.one("SELECT id FROM actions ORDER BY id LIMIT 1")],
             "rule_id": [self.one("SELECT id FROM rules ORDER BY id LIMIT 1")],
             "suppression_id": [self.one("SELECT id FROM suppressions ORDER BY id LIMIT 1")],
+            "hold_id": [self.one("SELECT id FROM delivery_holds LIMIT 1")],
             "change_id": [self.one("SELECT id FROM pick_changes LIMIT 1")],
         }  # fmt: skip
 

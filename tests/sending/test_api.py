@@ -196,7 +196,7 @@ def test_retry_hold_release_and_cancel_change_the_row_and_stand_in_the_audit_log
     for verb, state in steps:
         answer = alice.api.post(f"{path}:{verb}")
         assert (answer.status_code, answer.json["data"]["state"]) == (200, state), verb
-    assert alice.api.get(path).json["data"]["why"] == "Cancelled before it left, after 1 attempts; it is not sent any more."
+    assert alice.api.get(path).json["data"]["why"] == "Cancelled before it left, after 1 attempt; it is not sent any more."
     late = alice.api.post(f"{path}:retry")
     assert (late.status_code, late.json["error"]["code"]) == (409, "invalid_state")
     entries = db.session.query(AuditEntry).filter_by(target_type="delivery").order_by(AuditEntry.id).all()

@@ -52,7 +52,10 @@ def top(actor: Actor, limit: int) -> list[Destination]:
     rows: list[Any] = list(db.session.execute(query.order_by(number.desc(), some.c.domain).limit(limit)))
     said = _replies([row[6] for row in rows if row[6] is not None])
     holds = {hold.domain: hold.id for hold in holds_of({actor.workspace_id}).values() if hold.domain is not None}
-    return [Destination(*row[:6], said.get(row[6]), holds.get(row[0])) for row in rows]
+    return [
+        Destination(domain, total, deferred, uncertain, held, oldest, said.get(newest_id), holds.get(domain))
+        for domain, total, deferred, uncertain, held, oldest, newest_id in rows
+    ]
 
 
 def _replies(ids: list[int]) -> dict[Any, str]:

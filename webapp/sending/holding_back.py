@@ -36,10 +36,13 @@ def list_holds(actor: Actor, asked: PageRequest) -> Page[Hold]:
     return paginate(_seen(actor), asked, sortable={"created_at": Hold.created_at}, default="created_at", tie=Hold.id, descending=True)
 
 
-def all_holds(actor: Actor) -> list[Hold]:
-    """What is on hold, for a page; at most 200."""
+def all_holds(actor: Actor) -> list[tuple[Hold, str]]:
+    """What is on hold, each with its name for people; at most 200."""
     actor.require("deliveries:read")
-    return list(db.session.scalars(_seen(actor).where(Hold.state != "lifting").order_by(Hold.id.desc()).limit(200)))
+    found = list(db.session.scalars(_seen(actor).where(Hold.state != "lifting").order_by(Hold.id.desc()).limit(200)))
+    ids = {hold.mailbox_id for hold in found if hold.mailbox_id is not None}
+    emails = {row.id: row.email for row in db.session.execute(select(Mailbox.id, Mailbox.email).where(Mailbox.id.in_(ids)))} if ids else {}
+    return [(hold, emails.get(hold.mailbox_id) or name_of(hold)) for hold in found]
 
 
 def _seen(actor: Actor) -> Any:

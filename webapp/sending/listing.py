@@ -1,6 +1,6 @@
 """The sending log as lists and single rows: what the actor sees, narrowed by filters that indexes serve."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, Select, select
@@ -21,7 +21,7 @@ SHOWN = (
     Outgoing.subject, Outgoing.message_id_header, Outgoing.size_bytes, Outgoing.kind, Outgoing.source_type, Outgoing.source_id,
     Outgoing.request_id, Delivery.recipient, Delivery.domain, Delivery.state, Delivery.stream, Delivery.bounce, Delivery.attempts,
     Delivery.next_attempt_at, Delivery.host, Delivery.last_code, Delivery.last_reply, Delivery.last_error, Delivery.held_reason,
-    Delivery.held_by, Delivery.finished_at, Delivery.created_at, Delivery.updated_at,
+    Delivery.held_by, Delivery.on_wire_at, Delivery.sent_again, Delivery.finished_at, Delivery.created_at, Delivery.updated_at,
 )  # fmt: skip
 Shown = Row[Any]
 
@@ -63,6 +63,16 @@ def visible(actor: Actor) -> Select[Any]:
     if actor.domain_ids is not None:
         query = query.where(Delivery.mailbox_id.in_(select(Mailbox.id).where(Mailbox.domain_id.in_(actor.domain_ids))))
     return query
+
+
+def oldest_waiting(actor: Actor) -> datetime | None:
+    """When the oldest delivery that waits for its turn was accepted; None when nothing waits. One look into an index for each state."""
+    actor.require("deliveries:read")
+    found = []
+    for state in ("queued", "leased", "deferred"):
+        query = visible(actor).with_only_columns(Delivery.created_at).where(Delivery.state == state)
+        found.append(db.session.scalar(query.order_by(Delivery.id).limit(1)))
+    return min((at for at in found if at is not None), default=None)
 
 
 def find(actor: Actor, delivery_id: int) -> Shown:

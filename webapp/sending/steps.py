@@ -22,9 +22,7 @@ from webapp.core.errors import InvalidState, NotFound
 from webapp.sending import history, holds, ledger, tally, ways
 from webapp.sending.models import Delivery, Outgoing
 from webapp.sending.settle import Waiting
-
-#: how a row says that an operator decided; `why` knows the words
-TREATED = "treated as sent by "
+from webapp.sending.why import TREATED
 
 
 @dataclass(frozen=True)
@@ -96,11 +94,11 @@ Before = dict[str, Any]
 
 
 def possible_steps(row: Any) -> list[str]:
-    """The verbs that its state allows now; of one in doubt `send_again` says it better than `retry`."""
+    """The verbs that its state allows now; `send_again` instead of `retry` for one in doubt, nothing that a hold forbids."""
     if row.state == "captured" and ways.platform().open is None:
         return []
-    doubt = row.state == "uncertain"
-    return [verb for verb, step in STEPS.items() if row.state in step.possible and not (doubt and verb == "retry")]
+    other = {"retry"} if row.state == "uncertain" else {"release"} if row.held_by in ("domain", "mailbox") else set()
+    return [verb for verb, step in STEPS.items() if row.state in step.possible and verb not in other]
 
 
 def states_for(step: Step) -> frozenset[str]:

@@ -7,6 +7,10 @@ from webapp.core.wording import span
 
 #: longest piece of a foreign reply inside a sentence
 MOST_REPLY = 160
+#: a row whose turn came so many seconds ago waits behind others
+OVERDUE_S = 15
+#: how a row says that an operator decided
+TREATED = "treated as sent by "
 
 
 class Row(Protocol):
@@ -24,6 +28,9 @@ class Row(Protocol):
     last_reply: str | None
     last_error: str | None
     held_reason: str | None
+    held_by: str | None
+    on_wire_at: datetime | None
+    sent_again: bool
     finished_at: datetime | None
 
 
@@ -34,10 +41,14 @@ def why(row: Row, now: datetime) -> str:
 
 
 def _queued(row: Row, now: datetime) -> str:
-    if row.last_error:
-        return f"Waits to go again: {_plain(row.last_error)}. It goes {_in(row.next_attempt_at, now)}."
-    if row.next_attempt_at is not None and (row.next_attempt_at - now).total_seconds() > 1:
+    ahead = _ahead_s(row, now)
+    if row.last_error and ahead > 0:
+        why_slow = f"{_server(row)} is to be sent to more slowly: {_plain(row.last_error)}"
+        return f"Waits because {why_slow}. It goes {_in(row.next_attempt_at, now)}."
+    if ahead > 1:
         return f"Waits for its time and goes {_in(row.next_attempt_at, now)}."
+    if ahead < -OVERDUE_S:
+        return f"Its turn came {_ago(row.next_attempt_at, now)} ago; it waits behind others until a worker takes it."
     return "Waits for a worker to take it; it is next in line."
 
 
@@ -51,24 +62,39 @@ def _deferred(row: Row, now: datetime) -> str:
         cause = f"{_server(row)} asked to try later ({_said(row)})"
     else:
         cause = f"{_server(row)} could not be reached ({_plain(row.last_error or 'no answer')})"
-    return f"{cause}; {tried}, the next one {_in(row.next_attempt_at, now)}."
+    if _ahead_s(row, now) < -OVERDUE_S:
+        return f"{cause}; {tried}. Its turn came {_ago(row.next_attempt_at, now)} ago; it waits behind others."
+    slow = f", later than planned: {_plain(row.last_error)}" if row.last_code is not None and row.last_error else ""
+    return f"{cause}; {tried}, the next one {_in(row.next_attempt_at, now)}{slow}."
 
 
 def _uncertain(row: Row, now: datetime) -> str:
-    fact = f"The mail was on the wire to {_server(row)} when the answer was lost, so it may have arrived"
+    since = f" {_ago(row.on_wire_at, now)} ago" if row.on_wire_at is not None and row.on_wire_at < now else ""
+    fact = f"The mail was on the wire to {_server(row)} when the answer was lost{since}, so it may have arrived"
     if row.next_attempt_at is not None:
         return f"{fact}; it goes once more {_in(row.next_attempt_at, now)} with the same Message-ID."
-    return f"{fact}. It is not sent again by itself: send it again, or leave it as it is."
+    bulk = "Bulk mail is never sent twice without your choice" if row.stream == "bulk" else ""
+    again = "It went once more already" if row.sent_again else bulk
+    why_not = f" {again}, so it is not sent again by itself" if again else " It is not sent again by itself"
+    return f"{fact}.{why_not}: treat it as sent, or send it again."
 
 
 def _held(row: Row, _now: datetime) -> str:
     reason = _plain(row.held_reason or "held by somebody")
     fact = f"Held {reason.removeprefix('held ')}" if reason.startswith("held by ") else f"Held: {reason}"
-    return f"{fact}. Nothing is lost; release it to let it go."
+    goes = _GOES.get(row.held_by or "", "release it to let it go")
+    return f"{fact}. Nothing is lost; {goes}."
+
+
+#: who holds a row -> how it gets free
+_GOES = {
+    "domain": "it goes on when that hold is lifted", "mailbox": "it goes on when that hold is lifted",
+    "transport": "it goes on by itself when there is a way out",
+}  # fmt: skip
 
 
 def _sent(row: Row, _now: datetime) -> str:
-    if row.last_error:
+    if row.last_error and row.last_error.startswith(TREATED):
         return f"{_capital(row.last_error)}: no answer came, and it is not sent again."
     if row.host == "local":
         return "Delivered to the mailbox here."
@@ -89,11 +115,22 @@ def _captured(_row: Row, _now: datetime) -> str:
 
 
 def _cancelled(row: Row, _now: datetime) -> str:
-    return f"Cancelled before it left{f', after {row.attempts} attempts' if row.attempts else ''}; it is not sent any more."
+    tries = f", after {row.attempts} attempt{'' if row.attempts == 1 else 's'}" if row.attempts else ""
+    return f"Cancelled before it left{tries}; it is not sent any more."
 
 
 def _suppressed(row: Row, _now: datetime) -> str:
-    return f"Not sent: {row.recipient} is on the suppression list."
+    reason = f" ({_plain(row.last_error)})" if row.last_error else ""
+    return f"Not sent: {row.recipient} is on the suppression list{reason}. It stays there until somebody reactivates it."
+
+
+def _ahead_s(row: Row, now: datetime) -> float:
+    """Seconds until its turn; below zero once that has come."""
+    return (row.next_attempt_at - now).total_seconds() if row.next_attempt_at is not None else 0.0
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    return span(float(round((now - moment).total_seconds()))) if moment is not None else "a while"
 
 
 _SENTENCES = {

@@ -5,6 +5,9 @@ from flask import Flask, url_for
 from webapp.core import menu
 from webapp.messages import links
 from webapp.messages.models import Message
+from webapp.picks import kinds
+from webapp.sending import picking
+from webapp.sending.pages import destinations as destinations
 from webapp.sending.pages.compose import bp as compose
 from webapp.sending.pages.queue import bp as queue
 
@@ -12,6 +15,7 @@ from webapp.sending.pages.queue import bp as queue
 def init_app(app: Flask) -> None:
     app.register_blueprint(compose)
     app.register_blueprint(queue)
+    kinds.register(picking.kind(lambda: url_for("sending.queue")))
     menu.add("Send", "Write mail", "compose.new_mail", scope="messages:send", order=10)
     menu.add("Send", "Sending log", "sending.queue", scope="deliveries:read", order=80)
     links.add("Reply", "reply", _reply, scope="messages:send", order=10)

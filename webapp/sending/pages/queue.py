@@ -1,5 +1,6 @@
 """/queue: where each recipient of each mail stands, why, and what can be done about it."""
 
+from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Response, request, url_for
@@ -10,16 +11,19 @@ from webapp.core.actor import Actor
 from webapp.core.db import database_now
 from webapp.core.htmx import made, render
 from webapp.core.paging import PageRequest
-from webapp.sending import service, ways
+from webapp.core.wording import span
+from webapp.sending import listing, picking, service, ways
 from webapp.sending.models import STATES, Attempt
+from webapp.sending.picking import read_filters
+from webapp.sending.steps import STEPS
 from webapp.sending.why import why
 
 bp = Blueprint("sending", __name__)
 PER_PAGE = 25
 #: buttons: verb -> (label, icon)
-BUTTONS = {
-    "retry": ("Send now", "refresh-cw"), "release": ("Release", "play"), "hold": ("Hold", "pause"), "cancel": ("Cancel", "circle-x"),
-}  # fmt: skip
+BUTTONS = {verb: (step.label, step.icon) for verb, step in STEPS.items()}
+#: steps that ask first
+ASKING = ("cancel", "treat_as_sent", "send_again")
 #: who made a mail, in words
 KINDS = {
     "api": "a person or a program", "smtp": "an SMTP login", "forward": "a route that forwards", "auto_reply": "an automatic answer",
@@ -27,31 +31,58 @@ KINDS = {
 }  # fmt: skip
 DONE = {
     "retry": "goes out now", "hold": "held until you release it", "release": "released, goes out now",
-    "cancel": "cancelled; it is not sent any more",
+    "cancel": "cancelled; it is not sent any more", "treat_as_sent": "treated as sent", "send_again": "goes out once more",
 }  # fmt: skip
+AGES = [("", "Any age"), ("1", "Older than 1 hour"), ("4", "Older than 4 hours"), ("24", "Older than 1 day"), ("72", "Older than 3 days")]
+LANES = [("", "Both streams"), ("transactional", "Transactional"), ("bulk", "Bulk")]
+#: names of the filters in the address
+NAMES = ("state", "q", "message_id", "mailbox", "domain", "stream", "older_h", "cursor")
 
 
 @bp.get("/queue")
 @needs("deliveries:read")
 def queue() -> Response:
-    """The list, filtered by state and recipient."""
+    """The list, filtered by state, recipient, domain, stream and age."""
     actor = current_actor()
-    chosen = request.args.get("state", "")
-    filters = {
-        "state": chosen if chosen in STATES else None, "recipient": request.args.get("q", "").strip()[:254] or None,
-        "message_id": request.args.get("message_id", type=int),
-    }  # fmt: skip
+    filters = read_filters(request.args)
     asked = PageRequest(per_page=PER_PAGE, cursor=request.args.get("cursor") or None)
-    page = service.list_deliveries(actor, asked, filters)
+    page = service.list_deliveries(actor, asked, {name: value for name, value in filters.items() if value is not None})
     now = database_now()
+    kept = {name: request.args[name] for name in ("state", "message_id", "mailbox", "domain") if request.args.get(name)}
     context: dict[str, Any] = {
-        "page": page, "kept": {name: filters[name] for name in ("state", "message_id") if filters[name]}, "q": filters["recipient"] or "",
+        "page": page, "kept": kept, "q": filters["recipient"] or "",
         "rows": [{"row": row, "why": why(row, now), "steps": service.possible_steps(row)} for row in page.items],
         "chips": _chips(actor, filters), "older": _link(cursor=page.next_cursor) if page.next_cursor else None,
-        "newest": _link(cursor=None) if asked.cursor else None, "notice": ways.platform().notice, "labels": BUTTONS,
-        "may_write": actor.may("deliveries:write"), "may_send": actor.may("messages:send"),
+        "newest": _link(cursor=None) if asked.cursor else None, "notice": ways.platform().notice, "labels": BUTTONS, "asking": ASKING,
+        "may_write": actor.may("deliveries:write"), "may_send": actor.may("messages:send"), "selects": _selects(),
+        "filtered": any(filters.values()), "figures": _figures(actor, now), "actions": picking.ACTIONS, "domain": filters["domain"],
     }  # fmt: skip
     return render("sending/list.html", "sending/_rows.html", **context)
+
+
+def _selects() -> list[dict[str, Any]]:
+    return [
+        {"name": "stream", "label": "Stream", "options": LANES, "value": request.args.get("stream", "")},
+        {"name": "older_h", "label": "Age", "options": AGES, "value": request.args.get("older_h", "")},
+    ]
+
+
+def _figures(actor: Actor, now: datetime) -> list[dict[str, Any]]:
+    """What waits, how long, and what needs somebody."""
+    numbers = service.counts(actor)
+    oldest = listing.oldest_waiting(actor)
+    waiting = numbers["queued"] + numbers["leased"] + numbers["deferred"]
+    return [
+        {"name": "Waiting", "value": waiting, "note": f"{numbers['deferred']:,} deferred", "url": url_for("sending.destinations")},
+        {"name": "Oldest waiting", "value": span((now - oldest).total_seconds()) if oldest else "none", "note": "since it was accepted"},
+        {"name": "In doubt", "value": numbers["uncertain"], "tone": "warn" if numbers["uncertain"] else "",
+         "note": "the answer was lost", "url": _only("uncertain")},
+        {"name": "Held", "value": numbers["held"], "note": "until they are released", "url": _only("held")},
+    ]  # fmt: skip
+
+
+def _only(state: str) -> str:
+    return url_for("sending.queue", state=state)
 
 
 def _chips(actor: Actor, filters: dict[str, Any]) -> list[dict[str, Any]]:
@@ -67,7 +98,7 @@ def _chips(actor: Actor, filters: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _link(**changes: str | None) -> str:
-    kept: dict[str, Any] = {name: request.args[name] for name in ("state", "q", "message_id", "cursor") if request.args.get(name)}
+    kept: dict[str, Any] = {name: request.args[name] for name in NAMES if request.args.get(name)}
     return url_for("sending.queue", **{name: value for name, value in {**kept, **changes}.items() if value})
 
 
@@ -83,7 +114,7 @@ def _context(delivery_id: int) -> dict[str, Any]:
     row = service.get_delivery(actor, delivery_id)
     now = database_now()
     return {
-        "row": row, "why": why(row, now), "steps": service.possible_steps(row), "labels": BUTTONS, "kind_words": KINDS,
+        "row": row, "why": why(row, now), "steps": service.possible_steps(row), "labels": BUTTONS, "kind_words": KINDS, "asking": ASKING,
         "notice": ways.platform().notice,
         "attempts": [_attempt(attempt) for attempt in reversed(service.attempts_of(delivery_id))],
         "activity": audit.story_of(actor, "delivery", delivery_id), "may_read": actor.may("messages:read"),
@@ -117,6 +148,41 @@ def ask_cancel(delivery_id: int) -> Response:
     )  # fmt: skip
 
 
+@bp.get("/queue/<int:delivery_id>/treat-as-sent")
+@needs("deliveries:write")
+def ask_treat_as_sent(delivery_id: int) -> Response:
+    """The confirmation, with what may happen."""
+    return _ask(delivery_id, "treat_as_sent", "Treat it as sent?", "Keep it in doubt")
+
+
+@bp.get("/queue/<int:delivery_id>/send-again")
+@needs("deliveries:write")
+def ask_send_again(delivery_id: int) -> Response:
+    """The confirmation, with what may happen."""
+    return _ask(delivery_id, "send_again", "Send it again?", "Do not send")
+
+
+def _ask(delivery_id: int, verb: str, title: str, keep: str) -> Response:
+    row, step = service.get_delivery(current_actor(), delivery_id), STEPS[verb]
+    text = f"Nobody knows whether {row.recipient} got \u201c{row.subject or 'this mail'}\u201d. {step.effect}"
+    return render(
+        "parts/confirm.html", "parts/_confirm.html", title=title, url=url_for(f"sending.{verb}", delivery_id=row.id), text=text,
+        button=step.label, cancel=url_for("sending.show", delivery_id=row.id), keep=keep, tone="primary",
+    )  # fmt: skip
+
+
+@bp.post("/queue/<int:delivery_id>/treat-as-sent")
+@needs("deliveries:write")
+def treat_as_sent(delivery_id: int) -> Response:
+    return _act("treat_as_sent", delivery_id)
+
+
+@bp.post("/queue/<int:delivery_id>/send-again")
+@needs("deliveries:write")
+def send_again(delivery_id: int) -> Response:
+    return _act("send_again", delivery_id)
+
+
 @bp.post("/queue/<int:delivery_id>/retry")
 @needs("deliveries:write")
 def retry(delivery_id: int) -> Response:
@@ -143,7 +209,5 @@ def cancel(delivery_id: int) -> Response:
 
 def _act(verb: str, delivery_id: int) -> Response:
     """Do it and go back to the delivery."""
-    steps = {"retry": service.retry, "hold": service.hold, "release": service.release, "cancel": service.cancel}
-    row = steps[verb](current_actor(), delivery_id)
+    row = service.step(current_actor(), delivery_id, verb)
     return made(go_to=url_for("sending.show", delivery_id=row.id), trigger="deliveries-changed", toast=f"{row.recipient}: {DONE[verb]}.")
-
