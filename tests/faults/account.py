@@ -64,7 +64,7 @@ def check(books: Books) -> Verdict:
 
 def _messages(books: Books) -> dict[str, list[Row[Any]]]:
     """Received messages by the key in their source; each source is read back whole."""
-    query = "SELECT m.id, m.state, m.folder, m.problem, b.local_part, r.packed, r.blob_key FROM messages m"
+    query = "SELECT m.id, m.state, m.folder, m.problem, m.repeats_id, b.local_part, r.packed, r.blob_key FROM messages m"
     query += " JOIN raw_messages r ON r.id = m.raw_id JOIN mailboxes b ON b.id = m.mailbox_id"
     found: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in books.connection.execute(text(f"{query} WHERE m.direction = 'received' AND b.local_part <> 'sender' ORDER BY m.id")):
@@ -88,6 +88,8 @@ def check_in(books: Books, rows: dict[str, list[Row[Any]]], verdict: Verdict) ->
     twice = [(one.key, len(rows[one.key]), one.lost) for one in taken if len(rows.get(one.key, ())) > 1]
     verdict.figures["repeated by their senders after a lost reply"] = sum(one.lost > 0 for one in letters)
     verdict.figures["of them stored again"] = len(twice)
+    repeats = [row for found in rows.values() for row in found if row.repeats_id is not None]
+    verdict.figures["of these recognised as repetitions"] = len(repeats)
     verdict.must("stored twice although their sender sent them once", [key for key, number, lost in twice if number > 1 + lost])
     places = Counter(_place(row) for key in known for row in rows.get(key, ()))
     verdict.figures["filed"], verdict.figures["absorbed by a route"] = places["filed"], places["absorbed"]
@@ -116,6 +118,8 @@ def check_routes(books: Books, rows: dict[str, list[Row[Any]]], verdict: Verdict
     routed = {key: found for key, found in rows.items() if found[0].local_part in ("routed", "dropped") and found[0].state == "processed"}
     without = [key for key, found in routed.items() if not any(runs[row.id] for row in found)]
     verdict.must("routed mails without a run", without)
+    again = [key for key, found in routed.items() if sum(len(runs[row.id]) for row in found) > 1]
+    verdict.must("routes that ran again for a repetition", again)
     verdict.must("messages with two runs of a route", [number for number, found in runs.items() if len(found) > 1])
     verdict.must("runs without an end", [run.id for found in runs.values() for run in found if run.status not in FINAL_RUNS])
     verdict.figures["route runs"] = sum(map(len, runs.values()))
