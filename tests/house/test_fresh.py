@@ -28,6 +28,7 @@ EXEMPT = {
     "accounts.confirm": "is the question",
     "accounts.members": "lists names",
     "mailboxes.passwords_file": "gives back what the page that just made them sent along",
+    "suppressions.export_file": "holds what the list shows",
     "tokens.edit": "renames, or takes access away",
     "tokens.first_call": "shows whether a call came",
     "tokens.list_page": "shows names and the last four characters",
