@@ -50,9 +50,9 @@ def tests_by_case() -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
     for file in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            named = re.match(r"test_c(\d\d)_", node.name) if isinstance(node, ast.FunctionDef) else None
-            if named:
-                files = found.setdefault(int(named[1]), [])
+            named = re.match(r"test((?:_c\d\d)+)_", node.name) if isinstance(node, ast.FunctionDef) else None
+            for number in re.findall(r"\d\d", named[1]) if named else ():
+                files = found.setdefault(int(number), [])
                 if file.relative_to(ROOT).as_posix() not in files:
                     files.append(file.relative_to(ROOT).as_posix())
     return found
