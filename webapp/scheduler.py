@@ -27,6 +27,7 @@ def run(settings: Settings, app: Flask | None = None) -> None:
     next_due: dict[str, float] = {}
     last_beat = 0.0
     watch = jumps.Watch()
+    watch.keep_sampling(stop)
     with app.app_context():
         while not stop.is_set():
             if time.monotonic() - last_beat > 15 or not last_beat:

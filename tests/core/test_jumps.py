@@ -68,3 +68,14 @@ def test_c29_the_watch_notices_a_step_back_and_nothing_else(app: Any, monkeypatc
     assert watch.set_back_s() == 0.0, "forward needs nothing"
     moments["now"] = 0.0
     assert watch.set_back_s() == pytest.approx(86_400, abs=1)
+
+
+def test_c29_a_clock_that_went_ahead_and_back_between_two_questions_is_noticed(app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = jumps.Watch()
+    assert watch.set_back_s() is None
+    real, ahead = jumps.time.time, {"s": 86_400.0}
+    with monkeypatch.context() as patch:
+        patch.setattr(jumps.time, "time", lambda: real() + ahead["s"])
+        watch.sample()
+    assert watch.set_back_s() == pytest.approx(86_400, abs=1)
+    assert watch.set_back_s() == 0.0, "told once"

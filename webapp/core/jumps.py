@@ -7,6 +7,7 @@ lock, and what becomes due early is claimed in batches like everything else.
 """
 
 import logging
+import threading
 import time
 from datetime import timedelta
 from typing import Any
@@ -21,26 +22,53 @@ log = logging.getLogger("mailroom.clock")
 WAITS = ("next_attempt_at", "paused_until")
 #: steps below this are a time server at work
 SMALL_S = 2.0
+SAMPLE_S = 0.2
 #: no lease is ever taken for longer
 LONGEST_LEASE = timedelta(minutes=15)
 BATCH = 1000
 
 
 class Watch:
-    """Compares the clock that everybody goes by with one that only ever goes forward."""
+    """Compares the clocks that rows are written by with one that only ever goes forward.
+
+    `sample` looks at this machine's clock alone and costs nothing: a clock that goes ahead and back between two questions is noticed
+    only by who looked meanwhile.
+    """
 
     def __init__(self) -> None:
         self._base: float | None = None
+        self._highest = _here()
+
+    def sample(self) -> None:
+        """To be called several times a second."""
+        self._highest = max(self._highest, _here())
+
+    def keep_sampling(self, stop: threading.Event) -> None:
+        """Sample in a thread of its own until `stop`."""
+
+        def run() -> None:
+            while not stop.wait(SAMPLE_S):
+                self.sample()
+
+        threading.Thread(target=run, daemon=True, name="clock").start()
 
     def set_back_s(self) -> float | None:
-        """By how many seconds the clock was set back since the last question, 0 for not at all; None at the first one."""
+        """By how many seconds a clock was set back since the last question, 0 for not at all; None at the first one."""
         with reading():
             base = database_now().timestamp() - time.monotonic()
             db.session.rollback()
         was, self._base = self._base, base
+        here = _here()
+        highest, self._highest = max(self._highest, here), here
         if was is None:
             return None
-        return was - base if was - base > SMALL_S else 0.0
+        back = max(was - base, highest - here)
+        return back if back > SMALL_S else 0.0
+
+
+def _here() -> float:
+    """When this machine's steady clock began, by its clock of now."""
+    return time.time() - time.monotonic()
 
 
 def look(watch: Watch) -> int:
