@@ -4,8 +4,8 @@ import sys
 from importlib import import_module
 
 NAMES = (
-    "memory", "latency", "smtp_intake", "http_list", "pages", "search_plan", "search_http", "live_pages", "audit_export", "outbound",
-    "rest_to_sink",
+    "memory", "latency", "smtp_intake", "parsed", "http_list", "pages", "search_plan", "search_http", "live_pages", "audit_export",
+    "outbound", "rest_to_sink",
 )
 
 for name in sys.argv[1:] or NAMES:
