@@ -31,12 +31,12 @@ SAID = frozenset({
     "last_error", "held_reason", "held_by", "host", "text", "reason", "error", "detail", "actor_name", "token_name", "target_name",
     "user_agent", "helo", "login", "last_used_client", "client", "recipient", "envelope_sender", "from_address", "message_id_header",
     "in_reply_to", "query", "body", "route_name", "header_name", "catch_all_destination", "signature_html", "activated_by", "fault",
-    "data_text", "filename", "request_id", "delivery",
+    "data_text", "filename", "request_id", "delivery", "said",
 })  # fmt: skip
 #: JSON of which every text is somebody else's
 TOLD = frozenset({"dialogue", "request", "answer", "headers", "auth_verdict", "envelope_recipients"})
-#: names of their own tables that other rows are found by
-KEPT = {("counters", "name"), ("domains", "name"), ("mailbox_warnings", "limit_name")}
+#: names of their own tables that other rows are found by, and words of our own
+KEPT = {("suppressions", "reason"), ("counters", "name"), ("domains", "name"), ("mailbox_warnings", "limit_name")}
 
 
 def poison(words: str) -> None:

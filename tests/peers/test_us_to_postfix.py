@@ -90,7 +90,6 @@ def test_a_mail_that_postfix_bounces_later_comes_back_as_a_report_that_we_read(a
     ours()
     write(alice, box, "ada@gone.test")
     send_to(peer.url())
-    assert states() == {"ada@gone.test": ("sent", None, 250)}
     message_id = message_id_of(deliveries()[0].outgoing_id)
     (got,) = received(1)
     report = read_bounce(got.raw)
@@ -221,7 +220,7 @@ def test_a_relay_that_refuses_our_sender_is_heard(alice: Any, peer: Peer, send_t
     box = make_mailbox(alice, "blocked@acme.test")
     write(alice, box, "ada@example.test")
     send_to(peer.url())
-    (row,) = deliveries()
+    (row,) = (row for row in deliveries() if row.recipient == "ada@example.test")
     assert row.state == "bounced" and row.last_code == 554 and "5.7.1" in (row.last_reply or "")
     with smtplib.SMTP("127.0.0.1", peer.postfix.port, timeout=20) as client:
         assert client.noop()[0] == 250
