@@ -121,9 +121,14 @@ def pss_mb(root: int) -> dict[str, float]:
     """Proportional memory of a process and all its children, by command, in MB."""
     found: dict[str, float] = {}
     for pid, name in family(root):
-        match = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
-        found[name] = found.get(name, 0.0) + (int(match[1]) / 1024 if match else 0.0)
+        found[name] = found.get(name, 0.0) + pss_of(pid)
     return found
+
+
+def pss_of(pid: int) -> float:
+    """Proportional memory of one process, in MB; what it shares with others counts in parts."""
+    match = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)
+    return int(match[1]) / 1024 if match else 0.0
 
 
 def cpu_s(pids: list[int]) -> float:

@@ -1,16 +1,19 @@
 """Reading mail: letters of all charsets, files of all spellings, and who wrote to whom."""
 
+import base64
 import json
 import re
 import struct
 import unicodedata
 from datetime import UTC, datetime
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from webapp.mail import charsets
 from webapp.mail.address import normalise
 from webapp.mail.mime import parse, preview, safe_filename, search_text
 
@@ -216,3 +219,14 @@ def test_the_words_to_search_for_are_bounded_in_bytes() -> None:
 def test_no_bytes_make_the_reader_raise(raw: bytes) -> None:
     for mail in (parse(raw), parse(HEAD + b"Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n" + raw)):
         assert "could not be read" not in (mail.problem or "")
+
+
+@given(st.binary(max_size=300), st.lists(st.tuples(st.integers(0, 400), st.sampled_from([b"=", b"\0", b" ", b"A", b"\r\n"])), max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_base64_read_in_pieces_says_what_it_says_at_once(data: bytes, strange: list[tuple[int, bytes]]) -> None:
+    text = base64.encodebytes(data)
+    for place, sign in strange:
+        text = text[:place] + sign + text[place:]
+    at_once = charsets.lenient_base64(text)
+    with mock.patch.object(charsets, "_PIECE", 64):
+        assert charsets.lenient_base64(text) == at_once == charsets.lenient_base64(b"before" + text + b"behind", 6, 6 + len(text))

@@ -9,6 +9,7 @@ import pytest
 
 from tests.mail.smtp_peer import EHLO, RAW, Peer, Step, hang_up, say_and_hang_up
 from tests.mail.test_smtp_out_replies import ZOO
+from webapp.mail.line_ends import with_crlf
 from webapp.mail.smtp_lanes import Lanes
 from webapp.mail.smtp_out import ConnectFailed, SendResult
 from webapp.mail.smtp_pipe import Letter, Mail, Pipe
@@ -198,3 +199,9 @@ def test_a_large_body_and_small_ones_share_a_pipe() -> None:
         letters = deque(Letter(key, "a@x.test", f"p{key}@y.test", Mail(large if key == 1 else RAW)) for key in range(3))
         book = carry(peer, letters)
     assert book.outcomes == ["sent"] * 3 and peer.bodies[1] == large + b".\r\n"
+
+
+@pytest.mark.parametrize("raw", [b"", b"a", b".", b"..\r\n.", b".a\r\n..b\r\n", b"a\n.b\r.c\0", b"\r\n.\r\n", RAW])
+def test_a_body_can_be_had_back_from_its_form_on_the_wire(raw: bytes) -> None:
+    mail = Mail(raw)
+    assert Mail(mail.raw).wire == mail.wire and mail.raw.rstrip(b"\r\n") == with_crlf(raw.replace(b"\0", b"")).rstrip(b"\r\n")

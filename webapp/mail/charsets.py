@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
+import io
 import quopri
 import re
 
@@ -98,6 +99,8 @@ _NOT_TEXT = {
 }
 _WORD = re.compile(r"=\?([^?\s*]{1,60})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?]*)\?=")
 _NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
+#: base64 is decoded so many bytes at a time
+_PIECE = 1024 * 1024
 _ESCAPES_2022 = (b"\x1b$", b"\x1b(")
 
 
@@ -196,9 +199,27 @@ def _word_bytes(kind: str, body: str) -> bytes:
     return quopri.decodestring(data.replace(b"_", b"=20"), header=False)
 
 
-def lenient_base64(data: bytes) -> bytes:
-    """Base64 with foreign characters skipped, padding repaired, and padding in the middle understood as a new start."""
-    clean = data.translate(None, _NOT_BASE64)
+def lenient_base64(data: bytes, start: int = 0, end: int | None = None) -> bytes:
+    """Base64 with foreign characters skipped, padding repaired, and padding in the middle understood as a new start.
+
+    Goes through data[start:end] in pieces, so that of a large file nothing but its bytes is held.
+    """
+    stop, left, found = len(data) if end is None else min(end, len(data)), b"", io.BytesIO()
+    while stop - start > _PIECE:
+        clean = left + data[start : start + _PIECE].translate(None, _NOT_BASE64)
+        if b"=" in clean:
+            break
+        whole = len(clean) // 4 * 4
+        found.write(base64.b64decode(clean[:whole]))
+        left, start = clean[whole:], start + _PIECE
+    rest = _repaired_base64(left + data[start:stop].translate(None, _NOT_BASE64))
+    if not found.tell():
+        return rest
+    found.write(rest)
+    return found.getvalue()
+
+
+def _repaired_base64(clean: bytes) -> bytes:
     try:
         return base64.b64decode(clean + b"=" * (-len(clean) % 4), validate=True)
     except binascii.Error:

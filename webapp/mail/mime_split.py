@@ -58,10 +58,11 @@ def split(data: bytes, notes: Notes) -> Part:
 
 def content(data: bytes, part: Part, most: int | None = None) -> bytes:
     """The decoded bytes of a leaf; of its first `most` encoded bytes when that is told."""
-    body = data[part.start : part.end if most is None else min(part.end, part.start + most)]
+    end = part.end if most is None else min(part.end, part.start + most)
     coding = part.block.text("content-transfer-encoding").partition(";")[0].strip().lower()
     if coding == "base64":
-        return lenient_base64(body)
+        return lenient_base64(data, part.start, end)
+    body = data[part.start : end]
     if coding == "quoted-printable":
         return binascii.a2b_qp(body)
     if coding in ("x-uuencode", "uuencode", "x-uue"):

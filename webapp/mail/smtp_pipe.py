@@ -21,10 +21,15 @@ MOST_TRIES = 2
 class Mail:
     """A source made ready for the wire once, however many recipients it has."""
 
-    __slots__ = ("is_ascii", "raw", "size", "wire")
+    __slots__ = ("is_ascii", "size", "wire")
 
     def __init__(self, raw: bytes) -> None:
-        self.raw, self.wire, self.size, self.is_ascii = raw, wire_form(raw), len(raw), raw.isascii()
+        self.wire, self.size, self.is_ascii = wire_form(raw), len(raw), raw.isascii()
+
+    @property
+    def raw(self) -> bytes:
+        """The body without stuffed dots, made anew: hardly anybody asks for it, and a large mail is held once."""
+        return self.wire[self.wire.startswith(b".") : -len(b".\r\n")].replace(b"\r\n..", b"\r\n.")
 
 
 @dataclass(slots=True)
