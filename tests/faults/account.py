@@ -104,6 +104,8 @@ def _place(row: Row[Any]) -> str:
         return "parked" if row.problem else "nowhere"
     if row.state != "processed":
         return "nowhere"
+    if row.repeats_id is not None:
+        return "beside its first" if row.folder is None else "nowhere"
     if row.local_part == "dropped":
         return "absorbed" if row.folder is None else "nowhere"
     return "filed" if row.folder == "INBOX" else "nowhere"
