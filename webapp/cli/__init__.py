@@ -17,6 +17,7 @@ from webapp.cli.people import user
 from webapp.cli.processes import scheduler_part, smtp_part, up, web_part, worker_part
 from webapp.cli.tokens import token
 from webapp.core.errors import HouseError
+from webapp.processes import heap
 from webapp.processes.redis_server import NoRedis
 from webapp.processes.up import CannotStart
 from webapp.settings import BadSetting
@@ -39,6 +40,7 @@ def main(begun: float | None = None) -> None:
 
     begun  monotonic time at which the process started, before its imports; `up` tells how long it took
     """
+    heap.give_back_large_blocks()
     try:
         result: Any = cli.main(prog_name="app.py", standalone_mode=False, obj=begun)
     except click.UsageError as error:
