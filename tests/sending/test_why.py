@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from webapp.sending.models import STATES, STREAMS
-from webapp.sending.why import why
+from webapp.sending.why import reply, why
 
 NOW = datetime(2026, 9, 1, 12, 0, tzinfo=UTC)
 
@@ -59,6 +59,21 @@ def test_an_uncertain_row_says_that_it_may_have_arrived_and_whether_it_goes_agai
 def test_a_long_foreign_reply_is_cut_and_kept_on_one_line() -> None:
     text = why(Row("bounced", bounce="hard", last_code=550, last_reply="550 " + "no such user\r\n" * 100), NOW)
     assert len(text) < 250 and "\n" not in text and "…" in text
+    text = why(Row("bounced", bounce="hard", last_code=554, last_reply="554 listed " + "for reasons " * 30), NOW)
+    assert text.endswith((" for…", " reasons…")), "cut between words, without a full stop behind the dots"
+
+
+def test_a_suppressed_row_names_the_reason_once() -> None:
+    row = Row("suppressed", last_error="Recipient in suppression list. Reason: unsubscription")
+    assert why(row, NOW).startswith("Not sent: ada@example.org is on the suppression list (unsubscription). ")
+
+
+def test_a_captured_row_says_how_it_was_since_the_transport_may_be_another_now() -> None:
+    assert "the transport was capture" in why(Row("captured"), NOW)
+
+
+def test_the_code_of_a_reply_is_said_once() -> None:
+    assert (reply(451, "451 4.7.1 Later"), reply(451, "4.7.1 Later"), reply(250, "")) == ("451 4.7.1 Later", "451 4.7.1 Later", "250")
 
 
 def test_a_held_row_says_why_and_that_nothing_is_lost() -> None:
@@ -77,11 +92,11 @@ HOSTS = (None, "local", "mx:25")
 def test_every_combination_of_columns_gives_one_whole_sentence_without_leftovers() -> None:
     """Columns are combined freely, also as no code writes them: an operator must never read None, a code without words or a line break."""
     seen = set()
-    for state, moment, (code, reply, error), stream, again in product(STATES, TIMES, REPLIES, STREAMS, (True, False)):
+    for state, moment, (code, said, error), stream, again in product(STATES, TIMES, REPLIES, STREAMS, (True, False)):
         for held_by, bounce, host in product(HOLDERS, (None, "hard", "soft", "expired"), HOSTS):
             row = Row(
                 state, stream=stream, bounce=bounce, attempts=int(again), next_attempt_at=moment, host=host, last_code=code,
-                last_reply=reply, last_error=error, held_reason=held_by, held_by=held_by, on_wire_at=moment, sent_again=again,
+                last_reply=said, last_error=error, held_reason=held_by, held_by=held_by, on_wire_at=moment, sent_again=again,
             )  # fmt: skip
             text = why(row, NOW)
             assert text[0].isalnum(), text

@@ -33,6 +33,7 @@ def last_day(actor: Actor) -> Day:
         for hour in rollups.read(actor.workspace_id, "hour", HOURS, list(names.values()))
     ]
     top = max(4, *(sum(hour.numbers.values()) for hour in hours))
+    top += top % 2  # so that half of it is a number too
     sums = {name: sum(hour.numbers[name] for hour in hours) for name, _, _ in LAYERS}
     words = ", ".join(f"{sums[name]:,} {word}" for name, _, word in LAYERS)
     return Day(_bars(hours, top), hours, sums, top, f"In the last 24 hours: {words}.")

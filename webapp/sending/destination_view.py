@@ -13,6 +13,7 @@ from webapp.core.paging import Page, PageRequest, sliced
 from webapp.sending import listing
 from webapp.sending.holds import holds_of
 from webapp.sending.models import Delivery
+from webapp.sending.why import reply
 
 #: states in which a recipient still waits for its mail
 WAITING = ("queued", "leased", "deferred", "uncertain", "held")
@@ -65,5 +66,5 @@ def _replies(ids: list[int]) -> dict[Any, str]:
     query = select(Delivery.id, Delivery.last_code, Delivery.last_reply, Delivery.last_error).where(among(Delivery.id, ids))
     said = {}
     for row in db.session.execute(query):
-        said[row.id] = f"{row.last_code} {row.last_reply or ''}".strip() if row.last_code else row.last_error or ""
+        said[row.id] = reply(row.last_code, row.last_reply) if row.last_code else row.last_error or ""
     return said

@@ -13,6 +13,8 @@ from webapp.sending.models import Attempt, Delivery, Outgoing
 
 #: attempts shown on one message; the sending log has them all
 MOST_STEPS = 50
+#: states that no attempt tells
+UNTOLD = ("captured", "cancelled", "held", "suppressed")
 TITLES = {
     "sent": "Handed over for {}", "retry": "Not taken yet for {}", "failed": "Refused for {}", "uncertain": "No answer for {}",
 }  # fmt: skip
@@ -45,9 +47,9 @@ def _attempts(outgoing_id: int) -> list[Step]:
 
 
 def _endings(outgoing_id: int) -> list[Step]:
-    """What no attempt tells: captured, cancelled, held."""
+    """What no attempt tells."""
     query = select(Delivery.state, func.count(), func.max(Delivery.updated_at), func.min(Delivery.id))
-    query = query.where(Delivery.outgoing_id == outgoing_id, Delivery.state.in_(("captured", "cancelled", "held"))).group_by(Delivery.state)
+    query = query.where(Delivery.outgoing_id == outgoing_id, Delivery.state.in_(UNTOLD)).group_by(Delivery.state)
     found = []
     for state, number, at, first in db.session.execute(query):
         url = f"/queue/{first}" if number == 1 else None

@@ -11,6 +11,8 @@ MOST_REPLY = 160
 OVERDUE_S = 15
 #: how a row says that an operator decided
 TREATED = "treated as sent by "
+#: how a suppressed row begins to name the reason; the list writes it (`webapp.suppressions.lookup`)
+SUPPRESSED = "Recipient in suppression list. Reason: "
 
 
 class Row(Protocol):
@@ -37,7 +39,7 @@ class Row(Protocol):
 def why(row: Row, now: datetime) -> str:
     """One sentence: what happened, why, and what comes next."""
     say = _SENTENCES.get(row.state)
-    return say(row, now) if say else f"Its state is {row.state}."
+    return say(row, now).replace("….", "…") if say else f"Its state is {row.state}."
 
 
 def _queued(row: Row, now: datetime) -> str:
@@ -111,7 +113,7 @@ def _bounced(row: Row, _now: datetime) -> str:
 
 
 def _captured(_row: Row, _now: datetime) -> str:
-    return "Kept here on purpose: the transport is capture, so nothing leaves this machine."
+    return "Kept here on purpose: the transport was capture when its turn came, so it did not leave this machine."
 
 
 def _cancelled(row: Row, _now: datetime) -> str:
@@ -120,7 +122,7 @@ def _cancelled(row: Row, _now: datetime) -> str:
 
 
 def _suppressed(row: Row, _now: datetime) -> str:
-    reason = f" ({_plain(row.last_error)})" if row.last_error else ""
+    reason = f" ({_plain(row.last_error).removeprefix(SUPPRESSED)})" if row.last_error else ""
     return f"Not sent: {row.recipient} is on the suppression list{reason}. It stays there until somebody reactivates it."
 
 
@@ -146,9 +148,13 @@ def _server(row: Row) -> str:
 
 
 def _said(row: Row) -> str:
-    text = _plain(row.last_reply or "")
-    code = str(row.last_code)
-    return text if text.startswith(code) else f"{code} {text}".strip()
+    return reply(row.last_code, row.last_reply)
+
+
+def reply(code: int | None, text: str | None) -> str:
+    """What a server said in one line, its code in front once."""
+    said = _plain(text or "")
+    return said if said.startswith(str(code)) else f"{code} {said}".strip()
 
 
 def _capital(text: str) -> str:
@@ -158,8 +164,7 @@ def _capital(text: str) -> str:
 def _plain(text: str) -> str:
     """One line without a final full stop, cut where it gets long."""
     line = " ".join(text.split())
-    line = line if len(line) <= MOST_REPLY else f"{line[:MOST_REPLY].rstrip()}…"
-    return line.rstrip(".")
+    return line.rstrip(".") if len(line) <= MOST_REPLY else f"{line[:MOST_REPLY].rpartition(' ')[0] or line[:MOST_REPLY]}…"
 
 
 def _in(moment: datetime | None, now: datetime) -> str:
