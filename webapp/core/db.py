@@ -153,6 +153,8 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
         return
     connection.isolation_level = None
     cursor = connection.cursor()
+    if cursor.execute("PRAGMA page_count").fetchone()[0] == 0:  # a new file; later it would need the whole file written anew
+        cursor.execute("PRAGMA auto_vacuum=INCREMENTAL")
     for pragma in (
         "busy_timeout=10000", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON",
         "cache_size=-65536", "mmap_size=1073741824", "temp_store=MEMORY",
