@@ -64,9 +64,16 @@ def test_c15_the_repeat_after_a_lost_answer_is_kept_and_named_and_its_routes_run
     shown = alice.api.get(f"/mailboxes/{box.id}/archives/{again.id}").json["data"]
     assert shown["repeats_id"] == first.id
     assert [step["text"] for step in shown["timeline"] if step["title"] == "Known already"] == [
-        f"The sender sent message {first.id} again, probably because our answer was lost. Its routes ran once."
+        f"The sender sent message {first.id} again, probably because our answer was lost. No route runs for it."
     ]
+    assert "no route runs for it a second time" in shown["why"]
+    page = alice.page.get(f"/mail/{again.id}").get_data(as_text=True)
+    assert "Its sender had sent the same mail before" in page and f'href="/mail/{first.id}"' in page and "Show the first one" in page
+    assert "repetition" in alice.page.get("/mail?box=archive").get_data(as_text=True)
     assert {row["id"] for row in alice.api.get(f"/mailboxes/{box.id}/archives").json["data"]} >= {first.id, again.id}
+    assert alice.page.post(f"/mail/{first.id}/delete").status_code < 400
+    page = alice.page.get(f"/mail/{again.id}").get_data(as_text=True)
+    assert "is in the trash or gone" in page and f'href="/mail/{first.id}"' not in page
 
 
 def test_c15_a_repeat_that_waits_beside_its_first_is_found_in_the_same_batch(alice: Any, smtp: Any, work_off: Any) -> None:

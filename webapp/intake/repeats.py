@@ -48,7 +48,7 @@ def look(copies: Sequence[Copy]) -> dict[int, str]:
         if original is None:
             firsts.setdefault(key, []).append(copy)
         else:
-            found[copy.id] = f"The sender sent message {original} again, probably because our answer was lost. Its routes ran once."
+            found[copy.id] = f"The sender sent message {original} again, probably because our answer was lost. No route runs for it."
             _note(copy.id, original)
     return found
 

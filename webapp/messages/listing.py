@@ -25,7 +25,7 @@ ROW = (
     Message.sender_name, Message.receivers_text, Message.cc_text, Message.subject, Message.message_id_header, Message.date,
     Message.size_bytes, Message.has_attachments, Message.attachments, Message.preview, Message.folder, Message.seen,
     Message.quarantined, Message.trusted, Message.is_test, Message.parse_limited, Message.problem, Message.delivery_state,
-    Message.created_at, Mailbox.email.label("mailbox"),
+    Message.repeats_id, Message.created_at, Mailbox.email.label("mailbox"),
 )  # fmt: skip
 #: conditions written out as the partial indexes have them, so that both databases see that these serve
 LIVING = text("messages.deleted_at IS NULL")

@@ -86,6 +86,7 @@ def show_page(message_id: int, view: str | None = None) -> Any:
         "messages/show.html", message=message, parsed=parsed, view=view, remote=remote, readable=readable,
         blocked=0 if safe is None or remote else safe.blocked_count, sandbox=frame.SANDBOX, why=service.explain(actor, message),
         steps=service.timeline(actor, message), tabs=_tabs(message, parsed, readable), mailbox=service.mailbox_address(message),
+        has_first=service.first_of(message) is not None,
         raw_text=shown.source_text(actor, message) if view == "raw" and readable else None, links=links.of(actor, message),
         people=shown.people(message), story=audit.story_of(actor, "message", message.id),
         answer=shown.answer(actor, message, parsed) if message.mailbox_id and readable else None,

@@ -101,6 +101,12 @@ def mailbox_address(message: Message) -> str | None:
     return mailbox.email if mailbox else None
 
 
+def first_of(message: Message) -> Message | None:
+    """The mail that its sender repeated with this one, while it is there."""
+    first = db.session.get(Message, message.repeats_id) if message.repeats_id is not None else None
+    return first if first is not None and first.deleted_at is None else None
+
+
 def may_read_body(actor: Actor, message: Message) -> bool:
     """The text of system mail is for owners alone."""
     return not message.keeps_back or actor.has_role("owner")

@@ -49,6 +49,8 @@ ORIGINS = {
     "pass": "Sender proven", "fail": "Sender not proven", "none": "Sender not provable",
     "temperror": "Sender not checked: no answer from DNS",
 }  # fmt: skip
+#: why there are two of them
+AGAIN = "Its sender had sent the same mail before and sends it again when our answer is lost on the way."
 #: steps of the journal that show nowhere else, with their state
 NOTED = {"repeat": "skipped", "return": "done", "planned": "planned", "judged": "done", "again": "retry"}
 #: how old mail may be, in seconds, before one asks whether anybody is there to read it
@@ -84,7 +86,12 @@ def why(actor: Actor, message: Message) -> Why:
     if message.quarantined:
         reason = (message.auth_verdict or {}).get("explanation", "")
         detail = f"{reason} It runs no route until it is released.".strip()
+        if message.repeats_id is not None:
+            detail = f"{detail} {AGAIN} Releasing one of the two is enough."
         return Why("warn", f"{begun}, quarantined: its sender could not be proven{ending}", detail)
+    if message.repeats_id is not None:
+        repeats = f"it repeats message {message.repeats_id}, so no route runs for it a second time"
+        return Why("off", f"{begun}, kept in the archive alone: {repeats}{ending}", AGAIN)
     tone = "warn" if message.problem or message.parse_limited else "ok"
     return Why(tone, f"{begun}, {_place(message)}{ending}", message.problem or "")
 
