@@ -59,3 +59,18 @@ def test_the_list_is_narrowed_by_domain_stream_and_age(app: Any, alice: Any) -> 
     page = alice.page.get("/queue?domain=acme.test&stream=bulk").text
     assert "bulk@acme.test" in page and "a@acme.test</a>" not in page and "Only deliveries to acme.test" in page
     assert "No delivery matches" in alice.page.get("/queue?older_h=4").text
+
+
+def test_a_refused_recipient_leads_to_the_suppression_list_and_a_held_one_to_its_hold(app: Any, alice: Any) -> None:
+    use_transport(app, "smtp://127.0.0.1:1")
+    made = alice.api.post("/suppressions", json={"address": "gone@acme.test", "reason": "manual"})
+    assert made.status_code == 201
+    outgoing = make_outgoing(alice, "gone@acme.test", "a@slow.test")
+    alice.page.post("/queue/holds", {"domain": "slow.test"})
+    [refused, held] = deliveries(outgoing)
+    assert (refused.state, held.state) == ("suppressed", "held")
+    page = alice.page.get(f"/queue/{refused.id}").text
+    assert "Reactivate it there before you send again" in page and 'href="/suppressions?q=gone@acme.test"' in page
+    assert "Show the hold" in alice.page.get(f"/queue/{held.id}").text
+    assert alice.api.delete(f"/suppressions/{made.json['data']['id']}").status_code in (200, 204)
+    assert "not on the list any more" in alice.page.get(f"/queue/{refused.id}").text

@@ -77,7 +77,8 @@ def why(actor: Actor, message: Message) -> Why:
     ending = f"; {more}." if more else "."
     if message.state == "parked":
         sentence = f"{begun}, parked: its processing ended {MOST_DEATHS} times without a result."
-        return Why("bad", sentence, f"{message.problem or ''} Its source is safe; send it through again once the cause is gone.".strip())
+        problem = f"{message.problem.rstrip('.')}. " if message.problem else ""
+        return Why("bad", sentence, f"{problem}Its source is safe; read it again once the cause is gone.")
     if message.state == "received":
         return _unread(begun, message)
     if message.direction == "sent":

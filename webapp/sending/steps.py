@@ -75,11 +75,11 @@ STEPS = {
         Step("retry", "Send now", "refresh-cw", "sent now",
              frozenset({"queued", "deferred", "uncertain", "bounced", "captured", "suppressed"}), _go, _GOES),
         Step("release", "Release", "play", "released", frozenset({"held"}), _go, _GOES),
-        Step("hold", "Hold", "pause", "held", frozenset({"queued", "deferred", "uncertain"}), _stay,
-             "They stay here until somebody releases them."),
         Step("treat_as_sent", "Treat as sent", "check", "treated as sent", frozenset({"uncertain"}), _believe,
              "If a mail did not arrive after all, its recipient gets nothing."),
         Step("send_again", "Send again", "send", "sent again", frozenset({"uncertain"}), _go, _TWICE),
+        Step("hold", "Hold", "pause", "held", frozenset({"queued", "deferred", "uncertain"}), _stay,
+             "They stay here until somebody releases them."),
         Step("cancel", "Cancel", "circle-x", "cancelled", frozenset({"queued", "deferred", "uncertain", "held"}), _end,
              "What is cancelled is not sent any more. Holding is milder: it can be released."),
     )

@@ -12,7 +12,7 @@ from webapp.core.db import database_now
 from webapp.core.htmx import made, render
 from webapp.core.paging import PageRequest
 from webapp.core.wording import span
-from webapp.sending import listing, picking, service, ways
+from webapp.sending import barring, listing, picking, service, ways
 from webapp.sending.models import STATES, Attempt
 from webapp.sending.picking import read_filters
 from webapp.sending.steps import STEPS
@@ -115,12 +115,21 @@ def _context(delivery_id: int) -> dict[str, Any]:
     now = database_now()
     return {
         "row": row, "why": why(row, now), "steps": service.possible_steps(row), "labels": BUTTONS, "kind_words": KINDS, "asking": ASKING,
-        "notice": ways.platform().notice,
+        "notice": ways.platform().notice, "list_says": _list_says(actor, row), "may_see_list": actor.may("suppressions:read"),
         "attempts": [_attempt(attempt) for attempt in reversed(service.attempts_of(delivery_id))],
         "activity": audit.story_of(actor, "delivery", delivery_id), "may_read": actor.may("messages:read"),
         "may_write": actor.may("deliveries:write"), "may_audit": actor.may("audit:read"),
         "answer": {"data": {"id": row.id, "recipient": row.recipient, "state": row.state, "why": why(row, now)}},
     }  # fmt: skip
+
+
+def _list_says(actor: Actor, row: listing.Shown) -> str:
+    """Of a refused recipient, what the suppression list has to do with it; empty where it has nothing to do with it."""
+    if row.state not in ("bounced", "suppressed"):
+        return ""
+    if barring.at_submit(actor.workspace_id, [row.recipient], row.stream, row.kind):
+        return "The address is on the suppression list. Reactivate it there before you send again."
+    return "" if row.state == "bounced" else "The address is not on the list any more, so the mail can be sent now."
 
 
 def _attempt(attempt: Attempt) -> dict[str, Any]:
