@@ -4,9 +4,11 @@ from collections import Counter
 from typing import Any
 
 from tests.factories.sending import deliveries, make_outgoing, use_transport
+from webapp.audit.words import sentence
 from webapp.core.db import db
 from webapp.picks.models import PickChange
 from webapp.sending.models import Hold
+from webapp.sending.steps import STEPS
 
 
 def test_where_mail_waits_is_a_page_from_which_a_domain_is_put_on_hold_and_let_go(app: Any, alice: Any) -> None:
@@ -74,3 +76,10 @@ def test_a_refused_recipient_leads_to_the_suppression_list_and_a_held_one_to_its
     assert "Show the hold" in alice.page.get(f"/queue/{held.id}").text
     assert alice.api.delete(f"/suppressions/{made.json['data']['id']}").status_code in (200, 204)
     assert "not on the list any more" in alice.page.get(f"/queue/{refused.id}").text
+
+
+def test_every_step_and_its_undo_read_as_a_sentence_in_the_activity() -> None:
+    for verb in STEPS:
+        for action in (f"delivery.{verb}", f"delivery.undo_{verb}"):
+            words, _ = sentence(action, "delivery", False)
+            assert words.split()[0] in ("sent", "released", "held", "treated", "cancelled", "took", "put"), (action, words)

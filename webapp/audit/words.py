@@ -39,6 +39,16 @@ WHOLE = {
     "dkim.activate": ("began to sign with", True),
     "dkim.retire": ("retired", True),
     "dkim.withdraw": ("gave up", True),
+    "message.release": ("let out of quarantine", True),
+    "delivery.retry": ("sent now to", True),
+    "delivery.treat_as_sent": ("treated as sent the mail to", True),
+    "delivery.send_again": ("sent again to", True),
+    "delivery.undo_retry": ("took back the sending to", True),
+    "delivery.undo_hold": ("took back the hold of", True),
+    "delivery.undo_release": ("took back the release of", True),
+    "delivery.undo_cancel": ("took back the cancelling of", True),
+    "delivery.undo_treat_as_sent": ("put in doubt again the mail to", True),
+    "delivery.undo_send_again": ("took back the second sending to", True),
 }
 
 

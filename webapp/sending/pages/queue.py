@@ -128,7 +128,8 @@ def _list_says(actor: Actor, row: listing.Shown) -> str:
     if row.state not in ("bounced", "suppressed"):
         return ""
     if barring.at_submit(actor.workspace_id, [row.recipient], row.stream, row.kind):
-        return "The address is on the suppression list. Reactivate it there before you send again."
+        on_it = "The address is on the suppression list now. " if row.state == "bounced" else ""
+        return f"{on_it}Reactivate it there before you send again."
     return "" if row.state == "bounced" else "The address is not on the list any more, so the mail can be sent now."
 
 
