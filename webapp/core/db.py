@@ -19,6 +19,7 @@ from flask import current_app
 from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy import JSON, BigInteger, DateTime, Dialect, Engine, ForeignKey, Integer, MetaData, String, Text, event, select, text
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.sqlite.base import SQLiteCompiler, SQLiteDialect
 from sqlalchemy.engine import Connection
 from sqlalchemy.orm import DeclarativeBase, Mapped, declared_attr, mapped_column, registry
 from sqlalchemy.types import TypeDecorator
@@ -115,6 +116,14 @@ class Trashable:
 
 # --- SQLite: how transactions begin ------------------------------------------------------------------
 
+class _Compiler(SQLiteCompiler):
+    """Writes what `with_hint(table, "INDEXED BY …", "sqlite")` says behind the name of the table; SQLAlchemy's own leaves it out."""
+
+    def get_from_hint_text(self, table: Any, text: str | None) -> str | None:
+        return text
+
+
+SQLiteDialect.statement_compiler = _Compiler
 _reading: ContextVar[bool] = ContextVar("mailroom_reading", default=False)
 
 

@@ -38,6 +38,13 @@ FLAGS = {
     "waiting": text("messages.delivery_state IN ('queued', 'deferred', 'held', 'uncertain')"),
     "bounced": text("messages.delivery_state = 'bounced'"),
 }
+#: flag -> the partial index that holds just this mail of a workspace. SQLite is told: without statistics all indexes that begin with the
+#: workspace look alike to it, and the one that it takes may hold all mail (RELIABILITY C-44). PostgreSQL knows by itself
+SERVED_BY = {
+    "sent": "ix_messages_workspace_id_sent", "captured": "ix_messages_captured", "quarantined": "ix_messages_quarantined",
+    "is_test": "ix_messages_is_test", "parked": "ix_messages_workspace_id_parked", "waiting": "ix_messages_delivery",
+    "bounced": "ix_messages_bounced",
+}  # fmt: skip
 SORTABLE = (None, "created_at", "id")
 
 
@@ -53,6 +60,17 @@ class Narrowed:
     hopeless: bool = False
     #: nothing but words was asked for, so the hits of the search index are the answer
     plain: bool = False
+    #: the flag of a list of a whole workspace that has an index of its own
+    flag: str | None = None
+
+    def ids(self) -> Select[Any]:
+        """The ids of the list, by the index that holds the fewest."""
+        return by_flag(select(Message.id).where(*self.base), self.flag)
+
+
+def by_flag(query: Select[Any], flag: str | None) -> Select[Any]:
+    """The query, which asks for this flag in one workspace, bound to the index of it on SQLite."""
+    return query.with_hint(Message, f"INDEXED BY {SERVED_BY[flag]}", "sqlite") if flag else query
 
 
 def page_of(
@@ -87,7 +105,7 @@ def rows_where(*conditions: Any) -> Select[Any]:
 def _walked(narrowed: Narrowed, asked: PageRequest, position: list[Any] | None, newest: bool) -> Page[Any]:
     """Ids from the index alone, then their rows: PostgreSQL would else rather walk the whole table, where it hopes to meet them soon."""
     order = Message.id.desc() if newest else Message.id.asc()
-    ids = select(Message.id).where(*narrowed.base).order_by(order).limit(asked.per_page + 1)
+    ids = narrowed.ids().order_by(order).limit(asked.per_page + 1)
     if position is not None:
         ids = ids.where(Message.id < position[0] if newest else Message.id > position[0])
     elif asked.page > 1:
@@ -100,7 +118,7 @@ def _walked(narrowed: Narrowed, asked: PageRequest, position: list[Any] | None, 
     if total is None and position is None and asked.page == 1 and not more:
         total = len(rows)
     elif total is None:
-        total, capped = capped_count(select(Message.id).where(*narrowed.base))
+        total, capped = capped_count(narrowed.ids())
     cursor = write_cursor([rows[-1].id], newest) if more else None
     return Page(rows, asked.per_page, None if position else asked.page, total, capped, more, cursor, keyset=True)
 
@@ -202,22 +220,28 @@ def _add_flags(found: Narrowed, asked: dict[str, Any], whole: bool) -> None:
     """Folder and flags: served by partial indexes where there is one, else checked."""
     if folder := asked.get("folder"):
         found.base.append(Message.folder == folder)
+
+    def narrow_to(flag: str) -> None:
+        (found.base if whole else found.extra).append(FLAGS[flag])
+        found.flag = found.flag or (flag if whole else None)
+
     for name in ("captured", "quarantined", "is_test"):
         if asked.get(name) is True:
-            (found.base if whole else found.extra).append(FLAGS[name])
+            narrow_to(name)
         elif asked.get(name) is False:
             column = Message.delivery_state.is_distinct_from("captured") if name == "captured" else getattr(Message, name).is_(False)
             found.extra.append(column)
     if asked.get("parked") is True:
-        (found.base if whole else found.extra).append(FLAGS["parked"])
+        narrow_to("parked")
     elif asked.get("parked") is False:
         found.extra.append(Message.state != "parked")
     if delivery := asked.get("delivery"):
-        (found.base if whole else found.extra).append(FLAGS["bounced" if delivery == "bounced" else "waiting"])
+        narrow_to("bounced" if delivery == "bounced" else "waiting")
         if delivery not in ("bounced", "waiting"):
             found.extra.append(Message.delivery_state == delivery)
     if asked.get("direction") == "sent":
         found.base.append(FLAGS["sent"])
+        found.flag = found.flag or ("sent" if whole else None)
     elif asked.get("direction"):
         found.extra.append(Message.direction == asked["direction"])
 

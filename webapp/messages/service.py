@@ -68,7 +68,8 @@ def _flag_counts(of_mailbox: bool) -> Select[Any]:
     narrow: list[Any] = [mail.workspace_id == bindparam("workspace_id"), listing.LIVING]
     if of_mailbox:
         narrow.append(mail.mailbox_id == bindparam("mailbox_id"))
-    found = [select(mail.id).where(*narrow, listing.FLAGS[flag]).limit(CAP + 1).subquery() for flag in FLAGGED.values()]
+    flagged = [listing.by_flag(select(mail.id).where(*narrow, listing.FLAGS[flag]), flag) for flag in FLAGGED.values()]
+    found = [query.limit(CAP + 1).subquery() for query in flagged]
     return select(*[select(func.count()).select_from(rows).scalar_subquery() for rows in found])
 
 
