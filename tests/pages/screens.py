@@ -1,4 +1,4 @@
-"""`python -m tests.pages.screens`: takes the pictures of docs/screens anew, from a running sample, and their list in README.md."""
+"""`python -m tests.pages.screens [NAME…]`: takes the pictures of docs/screens anew, from a running sample, and their list in README.md."""
 
 import smtplib
 import sys
@@ -34,35 +34,41 @@ SCREENS = {
     "audit-light": ("/audit", "light", "The audit log with its filters and the state of its chain"),
     "audit-dark": ("/audit/{entry_id}", "dark", "One entry of the audit log: before, after, and its place in the chain"),
     "catcher-light": ("/catcher", "light", "The built-in request catcher with a webhook that came"),
+    "queue-light": ("/queue", "light", "The sending log: each recipient of each mail, where it is, why, and what comes next"),
+    "queue-phone": ("/queue", "phone", "The sending log on a phone"),
+    "destinations-dark": ("/queue/destinations", "dark", "Where mail waits, what is on hold, and how the last 24 hours went"),
+    "suppressions-light": ("/suppressions", "light", "Who gets no mail, why, and since when"),
+    "events-light": ("/happenings", "light", "The stream of all that happens to mail"),
     "trash-light": ("/trash", "light", "The trash: everything can be brought back for 30 days"),
 }
 WITH_PICTURES = """<h2>Your parcel is on its way</h2><p>Follow it on our site.</p>
 <p><img src="https://parcel.example/map.png" alt="Map of the way"> <img src="https://parcel.example/seen.gif?u=1" alt=""></p>"""
 
 
-def main() -> int:
+def main(*names: str) -> int:
     with tempfile.TemporaryDirectory() as folder:
         sample = Sample(Path(folder))
         sample.start()
         try:
-            take(sample)
+            take(sample, names or tuple(SCREENS))
         finally:
             sample.stop()
     (FOLDER / "README.md").write_text(listing(), encoding="utf-8")
     big = [path.name for path in FOLDER.glob("*.png") if path.stat().st_size > MOST_BYTES]
     unknown = sorted({path.stem for path in FOLDER.glob("*.png")} - SCREENS.keys())
-    print(f"{len(SCREENS)} pictures in {FOLDER}; too big: {big or 'none'}; not in the list: {unknown or 'none'}")
+    print(f"{len(names or SCREENS)} pictures in {FOLDER}; too big: {big or 'none'}; not in the list: {unknown or 'none'}")
     return 1 if big or unknown else 0
 
 
-def take(sample: Sample) -> None:
+def take(sample: Sample, names: tuple[str, ...]) -> None:
     """One picture after another, each from a fresh load."""
     values = {name: found[0] for name, found in sample.things.items()} | {"message_id": parcel_mail(sample)}
     with browser() as found:
         looker = Looker(found, sample.url)
         looker.sign_in(OWNER, sample.password)
         page = looker.page
-        for name, (path, kind, _) in SCREENS.items():
+        for name in names:
+            path, kind, _ = SCREENS[name]
             page.set_viewport_size(PHONE if kind == "phone" else DESK)  # type: ignore[arg-type]
             page.emulate_media(color_scheme="dark" if kind == "dark" else "light")
             looker.open(path.format(**values))
@@ -108,4 +114,4 @@ The dashboard with the sample workspace of `python app.py demo`. `python -m test
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:]))

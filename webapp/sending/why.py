@@ -113,7 +113,7 @@ def _bounced(row: Row, _now: datetime) -> str:
 
 
 def _captured(_row: Row, _now: datetime) -> str:
-    return "Kept here on purpose: the transport was capture when its turn came, so it did not leave this machine."
+    return "Kept here on purpose: the transport was capture, so it did not leave this machine."
 
 
 def _cancelled(row: Row, _now: datetime) -> str:
