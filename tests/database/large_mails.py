@@ -21,7 +21,7 @@ from webapp.messages import store
 from webapp.processes import heap
 from webapp.sending import service as sending
 
-RECIPIENTS = 5
+RECIPIENTS = 3
 
 
 def resident(what: str) -> int:

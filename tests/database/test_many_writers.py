@@ -14,7 +14,7 @@ from tests.database.nodes import node, settings_of
 from tests.flows.installation import OWNER, PASSWORD, Installation, wait_for
 from webapp.core.db import begin_writing, db
 
-MAILS, SESSIONS, PEOPLE, EACH = 100, 4, 3, 8
+MAILS, SESSIONS, PEOPLE, EACH = 60, 4, 3, 5
 
 
 def clerk(house: Installation, token: str, number: int, mailbox: dict[str, Any], domain_id: int, answers: list[tuple[str, int]]) -> None:
