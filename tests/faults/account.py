@@ -125,7 +125,10 @@ def check_routes(books: Books, rows: dict[str, list[Row[Any]]], verdict: Verdict
     verdict.must("messages with two runs of a route", [number for number, found in runs.items() if len(found) > 1])
     verdict.must("runs without an end", [run.id for found in runs.values() for run in found if run.status not in FINAL_RUNS])
     verdict.figures["route runs"] = sum(map(len, runs.values()))
-    verdict.figures["runs that failed or were parked"] = sum(run.status == "failed" for found in runs.values() for run in found)
+    failed = [run for found in runs.values() for run in found if run.status == "failed"]
+    stopped = "SELECT DISTINCT run_id FROM run_steps WHERE status = 'failed' AND detail LIKE '%Stopped mail%'"
+    verdict.figures["runs whose forwarding the budget against loops stopped"] = len(list(books.connection.execute(text(stopped))))
+    verdict.figures["runs that failed or were parked, with these"] = len(failed)
 
 
 # --- out --------------------------------------------------------------------------------------------------
