@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from webapp.core import blobs as store
+from webapp.core import failpoints
 from webapp.core.blobs import BadPack, BlobMissing, FolderBlobs, content_key, pack, unpack
 from webapp.core.errors import Unavailable
 from webapp.settings import BadSetting
@@ -63,6 +64,17 @@ def test_only_this_user_can_read_blobs(folder: FolderBlobs) -> None:
     folder.put("ab/cd/ef", b"secret")
     assert stat.S_IMODE((folder.folder / "ab/cd/ef").stat().st_mode) == 0o600
     assert stat.S_IMODE((folder.folder / "ab").stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("point", ["blob.written=raise", "blob.written=full"])
+def test_whatever_ends_a_put_no_half_written_file_stays(folder: FolderBlobs, point: str) -> None:
+    failpoints.plant(point)
+    try:
+        with pytest.raises((failpoints.Planted, Unavailable)):
+            folder.put("ab/cd/ef", b"half")
+    finally:
+        failpoints.plant("")
+    assert [file for file in folder.folder.rglob("*") if file.is_file()] == []
 
 
 def test_file_and_every_new_folder_are_synced_before_put_returns(

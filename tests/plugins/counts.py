@@ -1,7 +1,7 @@
 """Counts tests per database, leaves parts out when `WITHOUT` says so, and says both in the last line of the run.
 
 `make test` gives a failed test a second try, as browsers and real servers on a busy machine may need one; each test that needed it is
-named, so that nobody takes it for a sound one.
+named with what its first try said, so that nobody takes it for a sound one.
 
 A test counts for a database when its parameters name it: test_x[sqlite], test_x[postgres-3]. Tests marked `postgres`, `browser`,
 `postfix` or `s3` are left out by WITHOUT=postgres,browser,postfix,s3.
@@ -10,10 +10,12 @@ A test counts for a database when its parameters name it: test_x[sqlite], test_x
 import os
 from collections import Counter
 from collections.abc import Mapping
+from textwrap import indent
 
 import pytest
 
 PARTS = ("postgres", "browser", "postfix", "s3")
+WHY_LONGEST = 2000
 DATABASES = ("sqlite", "postgres")
 
 
@@ -40,16 +42,22 @@ def sentence(counts: Counter[str], parts: list[str]) -> str:
     return f"{text} Left out: {', '.join(parts)}." if parts else text
 
 
+def why(report: pytest.TestReport) -> str:
+    """How a try failed, short enough for the end of a run: a test that needs a second try is mended by what its first one said."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    return str(crash.message if crash else report.longrepr)[:WHY_LONGEST]
+
+
 class Counting:
     """Registered once in the process that prints; with xdist the reports of all workers arrive there."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.again: list[str] = []
+        self.again: list[tuple[str, str]] = []
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.outcome == "rerun":  # type: ignore[comparison-overlap]  # pytest-rerunfailures' own outcome
-            self.again.append(report.nodeid)
+            self.again.append((report.nodeid, why(report)))
             self.counts["again"] += 1
             return
         if report.when == "call" and not report.skipped:
@@ -75,6 +83,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_unconfigure(config: pytest.Config) -> None:
     counting = config.pluginmanager.get_plugin("mailroom-counting")
     if counting is not None and counting.counts:
-        for name in counting.again:
-            print(f"Second try: {name}")
+        for name, reason in counting.again:
+            print(f"Second try: {name}\n{indent(reason, '    ')}")
         print(sentence(counting.counts, left_out()))

@@ -78,9 +78,11 @@ class FolderBlobs:
             os.replace(half, place)
             failpoints.hit("blob.named")
             _sync_folder(place.parent)
-        except OSError as error:
+        except BaseException as error:  # a job's time limit too: only a crash leaves a half-written file
             half.unlink(missing_ok=True)
-            raise _trouble(error, "kept") from error
+            if isinstance(error, OSError):
+                raise _trouble(error, "kept") from error
+            raise
 
     def get(self, key: str) -> bytes:
         """See `Blobs.get`."""
