@@ -25,10 +25,21 @@ TYPES: dict[str, str] = {
     "suppressed": "It was not sent, because the recipient is on the suppression list",
     "cancelled": "A person gave it up before it left",
     "complained": "The recipient called it spam",
+    "opened": "The mail was shown; details.machine says that it was no person",
+    "clicked": "A link in the mail was followed; details.link and details.url say which, details.machine that it was no person",
+    "unsubscribed": "The recipient wants no more campaigns",
+    "contact.created": "A contact came in; details.source says how",
+    "contact.updated": "A contact was changed; details.changed names the fields",
+    "contact.deleted": "A contact was removed for good",
+    "campaign.sent": "A campaign began to go out",
+    "campaign.completed": "A campaign reached everybody; details.stats says how it went",
     "received": "A mail came in and was read",
     "quarantined": "A mail came in whose origin is not proven",
     "route.ran": "A route of the mailbox ended; details.status says how",
 }  # fmt: skip
+
+
+OF_CONTACT = text("contact_id IS NOT NULL AND delivery_id IS NULL")
 
 
 class Event(Base):
@@ -42,6 +53,8 @@ class Event(Base):
               sqlite_where=text("recipient IS NOT NULL"), postgresql_where=text("recipient IS NOT NULL")),
         Index("ix_events_mailbox_id_id", "mailbox_id", "id",
               sqlite_where=text("mailbox_id IS NOT NULL"), postgresql_where=text("mailbox_id IS NOT NULL")),
+        # Mail to a contact is found by its address; this finds what happened to the contact itself.
+        Index("ix_events_contact_id_id", "contact_id", "id", sqlite_where=OF_CONTACT, postgresql_where=OF_CONTACT),
     )  # fmt: skip
     id: Mapped[int] = mapped_column(primary_key=True)
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"))
@@ -56,6 +69,9 @@ class Event(Base):
     mailbox_id: Mapped[int | None]
     #: normalised address of the one it was sent to, or came in for
     recipient: Mapped[str | None]
+    #: the campaign and the contact that it is about
+    campaign_id: Mapped[int | None]
+    contact_id: Mapped[int | None]
     #: transactional or bulk, of mail that leaves
     stream: Mapped[str | None]
     #: the few facts that the type needs, such as code, reply, class and host

@@ -20,7 +20,8 @@ from webapp.happenings.models import TYPES, Event
 
 #: what a row may leave out
 EMPTY: dict[str, Any] = {
-    "delivery_id": None, "outgoing_id": None, "message_id": None, "mailbox_id": None, "recipient": None, "stream": None, "details": None,
+    "delivery_id": None, "outgoing_id": None, "message_id": None, "mailbox_id": None, "recipient": None,
+    "campaign_id": None, "contact_id": None, "stream": None, "details": None,
 }  # fmt: skip
 #: the columns that `note_rows_of` fills, in the order in which its select names them
 COLUMNS = ("workspace_id", "at", "type", *EMPTY)

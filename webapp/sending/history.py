@@ -93,7 +93,7 @@ def _copied(at: Any, type: Any) -> Select[Any]:
     """A SELECT of `stream.COLUMNS` over deliveries, in the order of their ids."""
     rows = select(
         Delivery.workspace_id, at, type, Delivery.id, Delivery.outgoing_id, Outgoing.message_id, Delivery.mailbox_id, Delivery.recipient,
-        Delivery.stream, null(),
+        Delivery.campaign_id, Delivery.contact_id, Delivery.stream, null(),
     )  # fmt: skip
     return rows.join(Outgoing, Outgoing.id == Delivery.outgoing_id).order_by(Delivery.id)
 

@@ -23,7 +23,8 @@ STATES = ("queued", "leased", "deferred", "uncertain", "held", "sent", "bounced"
 #: states that nothing follows by itself
 FINAL = frozenset({"sent", "bounced", "captured", "cancelled", "suppressed"})
 STREAMS = ("transactional", "bulk")
-KINDS = ("api", "smtp", "forward", "auto_reply", "system")
+KINDS = ("api", "smtp", "forward", "auto_reply", "system", "campaign")
+OF_CAMPAIGN = text("campaign_id IS NOT NULL")
 
 
 class Outgoing(InWorkspace, Timestamps, Base):
@@ -51,7 +52,7 @@ class Outgoing(InWorkspace, Timestamps, Base):
     size_bytes: Mapped[int]
     #: transactional or bulk
     stream: Mapped[str] = mapped_column(default="transactional")
-    #: who made it: api, smtp, forward, auto_reply, system
+    #: who made it: api, smtp, forward, auto_reply, system, campaign
     kind: Mapped[str]
     #: what caused it, such as ("run", 17)
     source_type: Mapped[str | None]
@@ -86,6 +87,7 @@ class Delivery(Counted, Leased, Timestamps, Base):
               postgresql_ops={"recipient": "text_pattern_ops"}),
         Index("ix_deliveries_workspace_id_domain_id", "workspace_id", "domain", "id"),
         Index("ix_deliveries_mailbox_id_id", "mailbox_id", "id"),
+        Index("ix_deliveries_campaign_id_state_id", "campaign_id", "state", "id", sqlite_where=OF_CAMPAIGN, postgresql_where=OF_CAMPAIGN),
     )  # fmt: skip
     id: Mapped[int] = mapped_column(primary_key=True)
     #: written out instead of the mixin: the composite indexes above serve it
@@ -94,6 +96,9 @@ class Delivery(Counted, Leased, Timestamps, Base):
     #: copied from the mail, for filters and token limits
     mailbox_id: Mapped[int | None] = mapped_column(ForeignKey("mailboxes.id", ondelete="SET NULL"))
     stream: Mapped[str] = mapped_column(default="transactional")
+    #: the campaign that it is a copy of, and the contact that it goes to; the contact may be gone by now
+    campaign_id: Mapped[int | None]
+    contact_id: Mapped[int | None]
     #: normalised address
     recipient: Mapped[str]
     #: its domain in lower case ASCII

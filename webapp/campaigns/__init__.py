@@ -1,0 +1,1 @@
+"""Campaigns: one letter to many people, exactly once to each."""

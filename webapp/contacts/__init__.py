@@ -1,0 +1,1 @@
+"""Contacts, tags, contact groups and custom fields: the people of a workspace."""

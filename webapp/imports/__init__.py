@@ -1,0 +1,1 @@
+"""Imports of contacts from CSV and XLSX, with preview, progress and undo."""

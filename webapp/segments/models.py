@@ -1,0 +1,22 @@
+"""Segments: saved filters over contacts, computed whenever they are used."""
+
+from typing import Any
+
+from sqlalchemy import UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from webapp.core.db import Base, InWorkspace, Timestamps
+
+
+class Segment(InWorkspace, Timestamps, Base):
+    """A filter with a name. The tree is checked when it is saved: `{"match": "all"|"any", "conditions": [leaf or tree, …]}`."""
+
+    __tablename__ = "segments"
+    __table_args__ = (UniqueConstraint("workspace_id", "name"),)
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str]
+    description: Mapped[str | None]
+    #: all or any, of the outermost conditions
+    match: Mapped[str] = mapped_column(default="all")
+    #: leaves `{field, operator, value}` and nested trees
+    conditions: Mapped[list[Any]] = mapped_column(default=list)

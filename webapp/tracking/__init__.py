@@ -1,0 +1,1 @@
+"""What comes back from campaigns: opens, clicks, unsubscriptions; open to the world, signed."""
