@@ -15,7 +15,7 @@ from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.core.counters import Counted
-from webapp.core.db import Base, InWorkspace, Timestamps
+from webapp.core.db import Base, InWorkspace, Timestamps, Trashable
 from webapp.core.leases import Leased
 
 STATES = ("draft", "scheduled", "sending", "paused", "sent", "cancelled")
@@ -25,7 +25,7 @@ SCHEDULED = text("state = 'scheduled'")
 SENDING = text("state = 'sending'")
 
 
-class Campaign(InWorkspace, Timestamps, Counted, Leased, Base):
+class Campaign(InWorkspace, Timestamps, Trashable, Counted, Leased, Base):
     """A letter, its audience, and how far it is."""
 
     __tablename__ = "campaigns"

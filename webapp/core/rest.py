@@ -75,14 +75,17 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def needs(
-        self, scope: str | None, *, key_required: bool = False, kinds: tuple[str, ...] = ("ops", "workspace")
+        self, scope: str | None, *, key_required: bool = False, kinds: tuple[str, ...] = ("ops", "workspace"), family: str | None = None
     ) -> Callable[[Any], Any]:
-        """Only for tokens of these kinds that hold the scope (None: any token of the kind)."""
+        """Only for tokens of these kinds that hold the scope (None: any token of the kind).
+
+        family  which rate limit of `core.limits.DEFAULTS` counts, where it is not that of the token's kind
+        """
 
         def decorate(view: Any) -> Any:
             @wraps(view)
             def guarded(*args: Any, **kwargs: Any) -> Any:
-                actor = _enter(scope, kinds)
+                actor = _enter(scope, kinds, family)
                 if request.method in SAFE_METHODS:
                     return view(*args, **kwargs)
                 body.guard_size(request, current_app.config["SETTINGS"].max_message_bytes * 2)
@@ -185,7 +188,7 @@ def _remember(known: dict[bytes, dict[str, Any]], given: dict[str, Any]) -> None
     known[request.query_string] = dict(given)
 
 
-def _enter(scope: str | None, kinds: tuple[str, ...]) -> Actor:
+def _enter(scope: str | None, kinds: tuple[str, ...], family: str | None = None) -> Actor:
     """Who asks, within limits and scope; sets `g.actor`."""
     ip = client_ip(request)
     actor = doors.token_actor(_bearer(), ip, request.user_agent.string[:200])
@@ -194,7 +197,7 @@ def _enter(scope: str | None, kinds: tuple[str, ...]) -> Actor:
         raise Unauthenticated(
             f"A token of kind {actor.token_kind} does not open this address.", hint=f"Use a token of kind {' or '.join(kinds)}."
         )
-    g.rate_limit = limits.hit(limits.KIND_FAMILY[actor.token_kind], str(actor.token_id))
+    g.rate_limit = limits.hit(family or limits.KIND_FAMILY[actor.token_kind], str(actor.token_id))
     if scope is not None:
         actor.require(scope)
     return actor

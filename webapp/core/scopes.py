@@ -59,6 +59,9 @@ SCOPES: dict[str, Scope] = {
         ("events:read", "viewer", "Read the event stream: what happened to mail"),
         ("suppressions:read", "viewer", "See which addresses get no mail, and why"),
         ("suppressions:write", "admin", "Add, import and reactivate suppressed addresses"),
+        ("campaigns:read", "viewer", "See campaigns, their recipients and their figures"),
+        ("campaigns:write", "agent", "Write, change, duplicate and delete campaigns, and send test copies of them"),
+        ("campaigns:send", "admin", "Send, schedule, pause, resume and cancel campaigns"),
         ("catcher:read", "viewer", "Read what came to the request catcher"),
         ("catcher:write", "agent", "Open, empty and renew the request catcher"),
         ("trash:read", "viewer", "See what lies in the trash"),
@@ -70,6 +73,7 @@ SCOPES: dict[str, Scope] = {
 #: scopes that reach all of a workspace, so a token that is limited to domains or mailboxes does not get through with them
 WHOLE_WORKSPACE = frozenset({
     "workspaces:write", "audit:read", "audit:write", "domains:create", "health:read", "suppressions:read", "suppressions:write",
+    "campaigns:read", "campaigns:write", "campaigns:send",
     "trash:read", "trash:write",
 })
 #: scopes that reach all of a domain, so a token that is limited to mailboxes does not get through with them

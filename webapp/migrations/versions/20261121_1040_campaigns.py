@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.Column("workspace_id", BigInt, nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.Column("updated_at", UTCDateTime(), nullable=False),
+        sa.Column("deleted_at", UTCDateTime(), nullable=True),
         sa.Column("lease_until", UTCDateTime(), nullable=True),
         sa.Column("lease_owner", sa.String(), nullable=True),
         sa.ForeignKeyConstraint(["mailbox_id"], ["mailboxes.id"], name=op.f("fk_campaigns_mailbox_id_mailboxes"), ondelete="SET NULL"),
