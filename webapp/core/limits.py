@@ -22,6 +22,8 @@ log = logging.getLogger("mailroom.limits")
 #: requests per minute; path families first, then token kinds
 DEFAULTS = {"general": 60, "contacts": 120, "campaign_sends": 10, "ai": 30, "analytics": 20, "ops": 120, "message": 60, "sign_in": 20}
 KIND_FAMILY = {"ops": "ops", "message": "message", "workspace": "general"}
+#: families of scopes whose paths have a limit of their own
+PATH_FAMILIES = frozenset({"contacts", "ai", "analytics"})
 ALWAYS_ON = frozenset({"sign_in"})
 _local = MemoryStorage()
 #: at most this share of a limit is taken from Redis at once
@@ -65,6 +67,14 @@ def parse(text: str) -> dict[str, int] | None:
             raise ValueError(f"{part!r} is not a limit; write on, off or for example general=600/minute ({', '.join(DEFAULTS)})")
         chosen[name] = int(number)
     return chosen
+
+
+def family_of(scope: str | None, kind: str, family: str | None = None) -> str:
+    """Which limit counts a request: the family of its paths where that has one, else the kind of its token (DESIGN section 3)."""
+    if family is not None:
+        return family
+    of_scope = (scope or "").split(":", 1)[0]
+    return of_scope if of_scope in PATH_FAMILIES else KIND_FAMILY[kind]
 
 
 def hit(family: str, who: str) -> Reading | None:

@@ -197,7 +197,7 @@ def _enter(scope: str | None, kinds: tuple[str, ...], family: str | None = None)
         raise Unauthenticated(
             f"A token of kind {actor.token_kind} does not open this address.", hint=f"Use a token of kind {' or '.join(kinds)}."
         )
-    g.rate_limit = limits.hit(family or limits.KIND_FAMILY[actor.token_kind], str(actor.token_id))
+    g.rate_limit = limits.hit(limits.family_of(scope, actor.token_kind, family), str(actor.token_id))
     if scope is not None:
         actor.require(scope)
     return actor
