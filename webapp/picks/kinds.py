@@ -7,14 +7,16 @@ The bar, the preview, the undo and the work itself are the house's (`service`, `
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy import Select
 
 from webapp.core.actor import Actor
-from webapp.core.errors import NotFound
+from webapp.core.errors import Invalid, NotFound
 
 Before = dict[str, Any] | None
+#: longest value that an action is given, in characters
+LONGEST_GIVEN = 200
 
 
 @dataclass
@@ -39,12 +41,33 @@ class Effect:
 
 
 @dataclass(frozen=True)
+class Given:
+    """What an action has to be told first, such as which tag.
+
+    label, hint   of the field that asks for it
+    offered       (actor) -> [(value, what people read)]
+    free          whether something that is not offered may be typed
+    nothing       what to do where nothing is offered
+    bind          (value) -> the action with it; its name is the one of the action, a colon and the value. raises Invalid
+    """
+
+    label: str
+    hint: str
+    offered: Callable[[Actor], list[tuple[str, str]]]
+    bind: Callable[[str], "Action"]
+    free: bool = False
+    nothing: str = ""
+
+
+@dataclass(frozen=True)
 class Action:
     """One button of the bar.
 
     past    "paused": stands behind the number in the toast
     scope   needed to do it; `undo_scope` to undo it
     asks    always ask first; the others are asked about only where no script showed the effect beforehand
+    link    word between label and rows: "Add tag vip *to* 12 contacts"
+    given   what it has to be told first; `effect`, `apply` and `undo` are then those of the action that `given.bind` makes
     effect  (actor, SELECT of ids) -> Effect
     apply   (actor, ids) -> Done; in the caller's transaction, with an audit entry for each row that changed
     undo    (actor, {id: before}) -> Done, whose `changed` are those that are as before again
@@ -63,6 +86,21 @@ class Action:
     danger: bool = False
     #: boxes of the list in whose bar it stands; none: in each
     only: tuple[str, ...] = ()
+    link: str = ""
+    given: Given | None = None
+
+    @classmethod
+    def that_asks(cls, name: str, label: str, icon: str, scope: str, given: Given) -> Self:
+        """An action that is nothing before it was told which."""
+
+        def untold(*_: Any) -> Any:
+            raise Invalid(f"{label}: nothing was chosen.", hint="Choose one in the form.")
+
+        return cls(name, label, icon, "changed", scope, untold, untold, untold, given=given)
+
+    def title(self, words: str) -> str:
+        """With the rows that it is done to: "Pause 2 mailboxes"."""
+        return " ".join(filter(None, (self.label, self.link, words)))
 
 
 @dataclass(frozen=True)
@@ -90,11 +128,16 @@ class Kind:
         return f"{number:,} {self.noun if number == 1 else self.plural}"
 
     def action(self, name: str) -> Action:
-        """raises NotFound"""
-        found = next((action for action in self.actions if action.name == name), None)
-        if found is None:
+        """By its name, with what it was told behind a colon. raises NotFound; Invalid for what it cannot be told"""
+        plain, _, told = name.partition(":")
+        found = next((action for action in self.actions if action.name == plain), None)
+        if found is None or (told and found.given is None):
             raise NotFound(f"Nothing called {name!r} can be done to {self.plural}.")
-        return found
+        if not told or found.given is None:
+            return found
+        if len(told) > LONGEST_GIVEN:
+            raise Invalid(f"{found.given.label}: at most {LONGEST_GIVEN} characters.")
+        return found.given.bind(told)
 
 
 _kinds: dict[str, Kind] = {}

@@ -1,7 +1,8 @@
 """The bar's door: what was picked in numbers, the preview, doing it, how far it is, undoing it. One for all lists.
 
     GET  /picks/<kind>                 the numbers of what is picked, for the bar (a fragment, or a page)
-    POST /picks/<kind>                 `action`; asks first with the effect in numbers unless `confirmed` or harmless
+    POST /picks/<kind>                 `action`, and `told` where it has to be told something (else it asks for that); asks first with the
+                                       effect in numbers unless `confirmed` or harmless
     GET  /picks/changes/<id>           an order that takes longer: progress, then undo
     POST /picks/changes/<id>/undo
 
@@ -16,7 +17,7 @@ from flask import Blueprint, Flask, request, url_for
 from webapp.core.access import current_actor, needs
 from webapp.core.actor import Actor
 from webapp.core.db import db, utcnow
-from webapp.core.errors import Conflict
+from webapp.core.errors import Conflict, Invalid
 from webapp.core.htmx import is_fragment, made, redirect_to, render
 from webapp.picks import kinds, service
 from webapp.picks.kinds import Kind
@@ -44,8 +45,18 @@ def act(kind: str) -> Any:
     """Do something with what was picked, after a look at its effect."""
     actor, form = current_actor(), request.form
     selection = _selection(actor, kind, form)
-    action, effect = service.preview(actor, selection, form.get("action", ""))
     back = _home(selection.kind, form.get("next", ""))
+    name, told = form.get("action", ""), form.get("told", "").strip()
+    plain = selection.kind.action(name)
+    if plain.given is not None and not told:
+        actor.require(plain.scope)
+        return _ask_which(selection, plain, back, "Choose one first." if "told" in form else "")
+    try:
+        action, effect = service.preview(actor, selection, f"{name}:{told}" if told else name)
+    except Invalid as refused:
+        if plain.given is None:
+            raise
+        return _ask_which(selection, plain, back, refused.message)
     if not form.get("confirmed") and (action.asks or not is_fragment()):
         return _ask(selection, action, effect, back)
     change = service.start(actor, selection, action.name)
@@ -57,14 +68,29 @@ def act(kind: str) -> Any:
     return made(go_to=back, trigger=event, toast=_with_problem(change), tone=tone, undo=undo, status=200)
 
 
-def _ask(selection: Selection, action: kinds.Action, effect: kinds.Effect, back: str) -> Any:
-    form, words = request.form, selection.kind.words(effect.changes)
-    chosen = {"all": "1", "query": form.get("query", "")} if form.get("all") else {"ids": ",".join(map(str, _ids(form) or []))}
+def _ask_which(selection: Selection, action: kinds.Action, back: str, problem: str) -> Any:
+    """What the action has to be told, such as which tag."""
+    given = action.given
     return render(
-        "parts/confirm.html", "parts/_confirm.html", title=f"{action.label} {words}", button=f"{action.label} {words}", url=request.path,
-        text=effect.sentence, milder=effect.milder, cancel=back, tone="danger" if action.danger else "primary",
-        hidden={**chosen, "action": action.name, "confirmed": "1", "next": back},
+        "picks/which.html", "picks/_which.html", status=422 if problem else 200, action=action, given=given, problem=problem,
+        words=selection.kind.words(selection.total), offered=given.offered(current_actor()) if given else [], cancel=back, url=request.path,
+        told=request.form.get("told", ""), hidden={**_chosen(), "action": action.name, "next": back},
     )  # fmt: skip
+
+
+def _ask(selection: Selection, action: kinds.Action, effect: kinds.Effect, back: str) -> Any:
+    title = action.title(selection.kind.words(effect.changes))
+    return render(
+        "parts/confirm.html", "parts/_confirm.html", title=title, button=title, url=request.path,
+        text=effect.sentence, milder=effect.milder, cancel=back, tone="danger" if action.danger else "primary",
+        hidden={**_chosen(), "action": action.name, "confirmed": "1", "next": back},
+    )  # fmt: skip
+
+
+def _chosen() -> dict[str, str]:
+    """What was picked, for the form that comes next."""
+    form = request.form
+    return {"all": "1", "query": form.get("query", "")} if form.get("all") else {"ids": ",".join(map(str, _ids(form)))}
 
 
 def _with_problem(change: PickChange) -> str:

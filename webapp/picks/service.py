@@ -9,7 +9,8 @@ Each batch, its audit entries and its marks in `pick_rows` are one transaction, 
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, func, insert, literal, select, update
+import orjson
+from sqlalchemy import Select, delete, func, insert, literal, select, update
 
 from webapp.core import live, queue
 from webapp.core.actor import Actor
@@ -45,9 +46,9 @@ def choose(actor: Actor, kind_name: str, ids: list[int] | None, filters: dict[st
     if ids is not None and len(ids) > MOST_IDS:
         raise Invalid(f"At most {MOST_IDS:,} {kind.plural} can be named one by one.", hint="Pick all that match instead.")
     query = kind.choose(actor, filters, ids)
-    total = db.session.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+    total = db.session.scalar(select(func.count()).select_from(query.order_by(None).limit(MOST_ROWS + 1).subquery())) or 0
     if total > MOST_ROWS:
-        text = f"At most {MOST_ROWS:,} {kind.plural} are changed at once; these are {total:,}."
+        text = f"At most {MOST_ROWS:,} {kind.plural} are changed at once; these are more."
         raise Invalid(text, hint="Narrow the list by its filters.")
     if not total:
         raise Invalid("Nothing was picked.", hint=f"Pick at least one {kind.noun}, then what to do with it.")
@@ -105,6 +106,14 @@ def undo(actor: Actor, change_id: int) -> PickChange:
     return change
 
 
+def forget_rows(kind: str, row_ids: list[int]) -> int:
+    """Orders of this kind forget what these rows were, so that nothing of them can be brought back. returns how many marks went"""
+    orders = select(PickChange.id).where(PickChange.kind == kind)
+    gone = delete(PickRow).where(PickRow.change_id.in_(orders), PickRow.row_id.in_(row_ids))
+    result: Any = db.session.execute(gone, execution_options=_UNSYNCED)
+    return int(result.rowcount)
+
+
 def _begin(actor: Actor, change: PickChange) -> None:
     if change.total <= INLINE:
         while not work_off(actor, change, BATCH):
@@ -154,10 +163,13 @@ def _mark(change_id: int, rows: dict[int, Any], state: int) -> None:
     mine = PickRow.change_id == change_id
     if plain:
         db.session.execute(update(PickRow).where(mine, PickRow.row_id.in_(plain)).values(state=state), execution_options=_UNSYNCED)
+    alike: dict[bytes, list[int]] = {}
     for row_id, before in rows.items():
         if before is not None:
-            one = update(PickRow).where(mine, PickRow.row_id == row_id).values(state=state, before=before)
-            db.session.execute(one, execution_options=_UNSYNCED)
+            alike.setdefault(orjson.dumps(before, option=orjson.OPT_SORT_KEYS), []).append(row_id)
+    for ids in alike.values():
+        some = update(PickRow).where(mine, PickRow.row_id.in_(ids)).values(state=state, before=rows[ids[0]])
+        db.session.execute(some, execution_options=_UNSYNCED)
 
 
 _UNSYNCED = {"synchronize_session": False}
