@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
-from sqlalchemy import Engine, event, text
+from sqlalchemy import Engine, event
 
 from webapp.core.db import db
 from webapp.processes.redis_server import bundled_binary
@@ -133,13 +133,19 @@ def fresh_sqlite(app: Any, home: Path, save: bool = False) -> None:
     shutil.copyfile(empty, file)
 
 
+EMPTY = """
+DO $$ DECLARE name text; BEGIN
+    SET LOCAL session_replication_role = replica;  -- nobody asks for the rows that others point at
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+        EXECUTE 'DELETE FROM ' || quote_ident(name);
+    END LOOP;
+    PERFORM setval(quote_ident(schemaname) || '.' || quote_ident(sequencename), 1, false) FROM pg_sequences WHERE last_value IS NOT NULL;
+END $$
+"""
+
+
 def empty_postgres() -> None:
-    """Empty every table that holds rows, ids from 1 again."""
+    """Empty every table, ids from 1 again. Few rows are deleted faster than truncated, which would make every file of every table anew."""
     db.session.remove()
     with db.engine.begin() as connection:
-        tables = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
-        names = connection.execute(text(tables)).scalars()
-        probe = " UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in names)
-        full = [row[0] for row in connection.execute(text(probe))]
-        if full:
-            connection.execute(text(f"TRUNCATE {', '.join(full)} RESTART IDENTITY CASCADE"))
+        connection.exec_driver_sql(EMPTY)
