@@ -1,6 +1,7 @@
 """The blob store: what was put is there whole, what cannot be kept is said, what is unpacked is bounded."""
 
 import errno
+import io
 import os
 import stat
 import threading
@@ -219,3 +220,14 @@ def test_a_store_that_cannot_be_used_stops_the_start_with_a_sentence(url: str) -
     with pytest.raises(BadSetting, match="MAILROOM_BLOB_URL") as bad:
         store.open_store(url)
     assert "file:///absolute/folder" in str(bad.value)
+
+
+def test_a_file_goes_in_and_comes_out_a_piece_at_a_time_and_can_be_read_from_the_middle(folder: FolderBlobs) -> None:
+    source = io.BytesIO(b"0123456789" * 1000)
+    source.seek(77)  # wherever it stands, all of it is kept
+    assert folder.put_file("imports/one", source) == 10_000
+    with folder.open("imports/one") as kept:
+        kept.seek(9_995)
+        assert kept.read() == b"56789"
+    with pytest.raises(BlobMissing):
+        folder.open("imports/none")

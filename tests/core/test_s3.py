@@ -1,5 +1,6 @@
 """Blobs in a bucket: every promise of the folder, against a real server that checks signatures."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,3 +81,18 @@ def test_the_usual_environment_fills_what_the_url_leaves_out() -> None:
     bucket = S3Blobs.of("s3://mail/deep/down", environ).bucket
     assert (bucket.endpoint, bucket.region) == ("https://s3.eu-central-1.amazonaws.com", "eu-central-1")
     assert (bucket.name, bucket.prefix, bucket.key, bucket.secret, bucket.session_token) == ("mail", "deep/down", "k", "s", "t")
+
+
+def test_a_file_goes_in_and_comes_out_a_piece_at_a_time_and_can_be_read_from_the_middle(bucket: S3Blobs) -> None:
+    source = io.BytesIO(b"0123456789" * 600_000)
+    source.seek(77)
+    assert bucket.put_file("imports/one", source) == 6_000_000
+    with bucket.open("imports/one") as kept:
+        kept.seek(5_999_995)
+        assert kept.read() == b"56789"
+        kept.seek(-3, io.SEEK_END)
+        assert kept.read(10) == b"789"
+        kept.seek(4_000_003)
+        assert kept.read(500_000) == (b"0123456789" * 50_001)[3:500_003]
+    with pytest.raises(BlobMissing):
+        bucket.open("imports/none")

@@ -1,5 +1,6 @@
 """The blob store: large bodies beside the database, a folder of this machine by default, an S3 bucket (`core.s3`) to scale.
 
+    blobs().put_file(key, file), .open(key)    the same a piece at a time, for what memory should not hold
     blobs().put(key, data)     back only when the bytes are safe on disk: then the row that names them may be committed
     content_key(data)          the key for what is found by its content: "ab/cd/abcd…", from SHA-256
     pack(raw), unpack(packed)  Zstandard, with a bound on what comes out
@@ -10,11 +11,12 @@ transaction that never committed is an orphan, harmless and without a name.
 
 import errno
 import hashlib
+import io
 import os
 import secrets
 import threading
 from pathlib import Path
-from typing import Protocol
+from typing import IO, BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
 import zstandard
@@ -24,7 +26,7 @@ from webapp.core import failpoints
 from webapp.core.blob_keys import BlobMissing as BlobMissing
 from webapp.core.blob_keys import checked
 from webapp.core.errors import Unavailable
-from webapp.core.s3 import S3Blobs
+from webapp.core.s3 import PIECE, S3Blobs
 from webapp.settings import BadSetting, Settings
 
 #: The most that `unpack` gives unless told otherwise, in bytes: ten times the default limit of a mail.
@@ -47,6 +49,12 @@ class Blobs(Protocol):
     def put(self, key: str, data: bytes) -> None:
         """Keep the bytes, in place of what the key held before; durable when this returns. Raises Unavailable if they cannot be kept."""
 
+    def put_file(self, key: str, source: IO[bytes]) -> int:
+        """As `put`, from the beginning of a file that can be read twice, never more than a piece of it in memory; says how many bytes."""
+
+    def open(self, key: str) -> BinaryIO:
+        """The bytes of a key as a file to read and seek in; to be closed. Raises as `get`."""
+
     def get(self, key: str) -> bytes:
         """The bytes of a key. Raises BlobMissing, or Unavailable while the store cannot be read."""
 
@@ -68,12 +76,16 @@ class FolderBlobs:
 
     def put(self, key: str, data: bytes) -> None:
         """See `Blobs.put`: file synced, renamed into place, then the folder synced, so that the name survives a power cut too."""
+        self.put_file(key, io.BytesIO(data))
+
+    def put_file(self, key: str, source: IO[bytes]) -> int:
+        """See `Blobs.put_file`."""
         place = self._place(key)
         half = self.folder / _HALF / f"{os.getpid()}-{secrets.token_hex(8)}"
         try:
             _make_folder(half.parent)
             _make_folder(place.parent)
-            _write_synced(half, data)
+            size = _write_synced(half, source)
             failpoints.hit("blob.written")
             os.replace(half, place)
             failpoints.hit("blob.named")
@@ -83,6 +95,16 @@ class FolderBlobs:
             if isinstance(error, OSError):
                 raise _trouble(error, "kept") from error
             raise
+        return size
+
+    def open(self, key: str) -> BinaryIO:
+        """See `Blobs.open`."""
+        try:
+            return self._place(key).open("rb")
+        except (FileNotFoundError, NotADirectoryError):
+            raise BlobMissing(key) from None
+        except OSError as error:
+            raise _trouble(error, "read") from error
 
     def get(self, key: str) -> bytes:
         """See `Blobs.get`."""
@@ -169,12 +191,16 @@ def unpack(packed: bytes, most_bytes: int = MOST_UNPACKED_BYTES) -> bytes:
 # --- files --------------------------------------------------------------------------------------------
 
 
-def _write_synced(file: Path, data: bytes) -> None:
+def _write_synced(file: Path, source: IO[bytes]) -> int:
+    source.seek(0)
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb", buffering=0) as out:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[out.write(rest) or 0:]
+        while piece := source.read(PIECE):
+            rest = memoryview(piece)
+            while rest:
+                rest = rest[out.write(rest) or 0 :]
+        size = out.tell()
         os.fsync(out.fileno())
+    return size
 
 
 def _make_folder(folder: Path) -> None:

@@ -11,12 +11,14 @@ source  Amazon S3 API reference, "Authenticating Requests (AWS Signature Version
 import hashlib
 import hmac
 import http.client
+import io
 import ssl
 import threading
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import IO, BinaryIO
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from webapp.core.blob_keys import BlobMissing, checked
@@ -26,6 +28,8 @@ CONNECT_S = 20.0
 #: tries of one request: a connection that was kept may have been closed by the other side meanwhile
 TRIES = 2
 MOST_LIST_BYTES = 8 * 1024 * 1024
+#: bytes of a large body that are held at once, going in or out
+PIECE = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,46 @@ class Bucket:
 class Answer:
     status: int
     body: bytes
+    #: bytes that the object has, as its header says
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class _Upload:
+    """A body that is sent from a file, a piece at a time."""
+
+    source: IO[bytes]
+    size: int
+    digest: str
+
+
+class _Remote(io.RawIOBase):
+    """One object as a file that is fetched where it is read."""
+
+    def __init__(self, store: "S3Blobs", key: str, size: int) -> None:
+        self.store, self.key, self.size, self.position = store, key, size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self.position = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.position, io.SEEK_END: self.size}[whence])
+        return self.position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        wanted = min(len(buffer), self.size - self.position)
+        if wanted <= 0:
+            return 0
+        piece = self.store.piece(self.key, self.position, wanted)
+        buffer[: len(piece)] = piece
+        self.position += len(piece)
+        return len(piece)
 
 
 class S3Blobs:
@@ -77,6 +121,36 @@ class S3Blobs:
         answer = self._ask("PUT", self._path(key), body=data)
         if answer.status not in (200, 201, 204):
             raise self._trouble("kept", answer)
+
+    def put_file(self, key: str, source: IO[bytes]) -> int:
+        """See `Blobs.put_file`: read twice, once for the signature; the store takes up to 5 GB in one request."""
+        source.seek(0)
+        digest, size = hashlib.sha256(), 0
+        while piece := source.read(PIECE):
+            digest.update(piece)
+            size += len(piece)
+        answer = self._ask("PUT", self._path(key), body=_Upload(source, size, digest.hexdigest()))
+        if answer.status not in (200, 201, 204):
+            raise self._trouble("kept", answer)
+        return size
+
+    def open(self, key: str) -> BinaryIO:
+        """See `Blobs.open`: pieces are fetched as they are read."""
+        answer = self._ask("HEAD", self._path(key))
+        if answer.status == 404:
+            raise BlobMissing(key)
+        if answer.status != 200:
+            raise self._trouble("read", answer)
+        return io.BufferedReader(_Remote(self, key, answer.size), PIECE)
+
+    def piece(self, key: str, start: int, size: int) -> bytes:
+        """Bytes from the middle of a body. raises BlobMissing, Unavailable"""
+        answer = self._ask("GET", self._path(key), span=(start, start + size - 1))
+        if answer.status == 404:
+            raise BlobMissing(key)
+        if answer.status not in (200, 206):
+            raise self._trouble("read", answer)
+        return answer.body if answer.status == 206 else answer.body[start : start + size]
 
     def get(self, key: str) -> bytes:
         """See `Blobs.get`."""
@@ -129,17 +203,23 @@ class S3Blobs:
 
     # --- requests ----------------------------------------------------------------------------------------
 
-    def _ask(self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes = b"") -> Answer:
+    def _ask(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: bytes | _Upload = b"",
+        span: tuple[int, int] | None = None,
+    ) -> Answer:  # fmt: skip
         """One request, on the connection that this thread kept; raises Unavailable when there is no answer"""
         line = "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in sorted((query or {}).items()))
         target = quote(path, safe="/-_.~") + (f"?{line}" if line else "")
         error: Exception | None = None
         for _ in range(TRIES):
             connection = self._connection()
+            headers = self._headers(method, quote(path, safe="/-_.~"), line, body)
+            if span:
+                headers["range"] = f"bytes={span[0]}-{span[1]}"
             try:
-                connection.request(method, target, body or None, self._headers(method, quote(path, safe="/-_.~"), line, body))
+                connection.request(method, target, _sent(body), headers)
                 response = connection.getresponse()
-                return Answer(response.status, response.read())
+                return Answer(response.status, response.read(), int(response.headers.get("Content-Length") or 0))
             except (OSError, http.client.HTTPException) as failed:
                 error = failed
                 connection.close()
@@ -160,11 +240,11 @@ class S3Blobs:
             self._own.connection = kept
         return kept
 
-    def _headers(self, method: str, path: str, query: str, body: bytes) -> dict[str, str]:
+    def _headers(self, method: str, path: str, query: str, body: bytes | _Upload) -> dict[str, str]:
         """The headers with the signature of the request."""
         now = datetime.now(UTC)
         stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
-        digest = hashlib.sha256(body).hexdigest()
+        digest = body.digest if isinstance(body, _Upload) else hashlib.sha256(body).hexdigest()
         headers = {"host": urlsplit(self.bucket.endpoint).netloc, "x-amz-content-sha256": digest, "x-amz-date": stamp}
         if self.bucket.session_token:
             headers["x-amz-security-token"] = self.bucket.session_token
@@ -178,5 +258,15 @@ class S3Blobs:
             secret = hmac.digest(secret, part.encode(), "sha256")
         signature = hmac.new(secret, text.encode(), "sha256").hexdigest()
         credential = f"Credential={self.bucket.key}/{scope}"
+        if isinstance(body, _Upload):
+            headers["content-length"] = str(body.size)
         headers["authorization"] = f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={signed}, Signature={signature}"
         return headers
+
+
+def _sent(body: bytes | _Upload) -> bytes | IO[bytes] | None:
+    """What the connection sends; a file from its beginning, at the second try too."""
+    if isinstance(body, _Upload):
+        body.source.seek(0)
+        return body.source
+    return body or None
