@@ -51,6 +51,8 @@ class Answer:
     body: bytes
     #: bytes that the object has, as its header says
     size: int = 0
+    #: whether it is the piece that was asked for; some servers say so in the header alone, with status 200
+    partial: bool = False
 
 
 @dataclass(frozen=True)
@@ -150,7 +152,7 @@ class S3Blobs:
             raise BlobMissing(key)
         if answer.status not in (200, 206):
             raise self._trouble("read", answer)
-        return answer.body if answer.status == 206 else answer.body[start : start + size]
+        return answer.body if answer.partial else answer.body[start : start + size]
 
     def get(self, key: str) -> bytes:
         """See `Blobs.get`."""
@@ -219,7 +221,8 @@ class S3Blobs:
             try:
                 connection.request(method, target, _sent(body), headers)
                 response = connection.getresponse()
-                return Answer(response.status, response.read(), int(response.headers.get("Content-Length") or 0))
+                size, partial = int(response.headers.get("Content-Length") or 0), "Content-Range" in response.headers
+                return Answer(response.status, response.read(), size, partial)
             except (OSError, http.client.HTTPException) as failed:
                 error = failed
                 connection.close()
