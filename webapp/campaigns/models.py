@@ -11,7 +11,7 @@ in the same transaction that moves `audience_position`. So whoever has a row was
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.core.counters import Counted
@@ -23,6 +23,7 @@ STATES = ("draft", "scheduled", "sending", "paused", "sent", "cancelled")
 EDITABLE = frozenset({"draft", "scheduled", "paused"})
 SCHEDULED = text("state = 'scheduled'")
 SENDING = text("state = 'sending'")
+STANDING = text("has_standing")
 
 
 class Campaign(InWorkspace, Timestamps, Trashable, Counted, Leased, Base):
@@ -33,6 +34,7 @@ class Campaign(InWorkspace, Timestamps, Trashable, Counted, Leased, Base):
         Index("ix_campaigns_workspace_id_state_id", "workspace_id", "state", "id"),
         Index("ix_campaigns_schedule_at", "schedule_at", sqlite_where=SCHEDULED, postgresql_where=SCHEDULED),
         Index("ix_campaigns_sending", "id", sqlite_where=SENDING, postgresql_where=SENDING),
+        Index("ix_campaigns_standing", "id", sqlite_where=STANDING, postgresql_where=STANDING),
         {"sqlite_autoincrement": True},
     )
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -86,6 +88,13 @@ class Campaign(InWorkspace, Timestamps, Trashable, Counted, Leased, Base):
     #: when everybody was done
     sent_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
+    #: when the next recipients may be taken; set while `send_rate` makes it wait
+    next_attempt_at: Mapped[datetime | None]
+    #: whether rows of its ledger may stand still because it was paused or cancelled: they are let go on, or given up
+    has_standing: Mapped[bool] = mapped_column(default=False, server_default=false())
+    #: how many copies were tried, and how many of these had bounced, when the bounce rate began to be watched (start or resumption)
+    watched_tried: Mapped[int] = mapped_column(default=0, server_default="0")
+    watched_bounced: Mapped[int] = mapped_column(default=0, server_default="0")
     #: who started it, as the audit log names them
     giver: Mapped[dict[str, Any] | None]
 

@@ -1,0 +1,65 @@
+"""The letter of a campaign compiled, once per process and version, with the keys that sign it.
+
+    ready = prepared(campaign_id, version)      what a worker needs for its copies; reads the database the first time
+    ready.compiled.fill_signed(person, ready.keys)
+
+A change of the letter raises its version, so nothing has to be told to the workers. Keys are looked at again after a minute.
+"""
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from webapp.campaigns import letters
+from webapp.campaigns.models import Campaign
+from webapp.campaigns.plain_letter import compile_letter
+from webapp.core.db import db
+from webapp.domains import service as domains
+from webapp.mail.letter.model import Letter, SigningKey
+
+#: campaigns that a process keeps compiled, and for how long keys are believed, in seconds
+MOST_KEPT, KEYS_S = 16, 60.0
+
+
+@dataclass
+class Ready:
+    """A compiled letter; `until`: when its keys are read again."""
+
+    compiled: Any
+    keys: tuple[SigningKey, ...]
+    until: float
+
+
+def fresh(campaign: Campaign) -> tuple[Letter, Any]:
+    """The letter as it stands now, and compiled. raises LetterError"""
+    letter = letters.letter_of(campaign)
+    return letter, compile_letter(letter)
+
+
+_ready: dict[tuple[int, int], Ready] = {}
+_lock = threading.Lock()
+
+
+def prepared(campaign_id: int, version: int) -> Ready:
+    """The compiled letter of this version. raises LookupError when the campaign is gone, LetterError"""
+    key = (campaign_id, version)
+    found = _ready.get(key)
+    if found is not None and found.until > time.monotonic():
+        return found
+    with _lock:
+        campaign = db.session.get(Campaign, campaign_id, populate_existing=True)
+        if campaign is None:
+            raise LookupError(f"there is no campaign with the id {campaign_id}")
+        compiled = found.compiled if found is not None else fresh(campaign)[1]
+        ready = Ready(compiled, signing_keys(campaign), time.monotonic() + KEYS_S)
+        while len(_ready) >= MOST_KEPT:
+            _ready.pop(next(iter(_ready)))
+        _ready[key] = ready
+        return ready
+
+
+def signing_keys(campaign: Campaign) -> tuple[SigningKey, ...]:
+    """What signs mail from its sender's domain."""
+    name = campaign.from_email.rpartition("@")[2]
+    return tuple(SigningKey(key.domain, key.selector, key.private) for key in domains.signing_keys(name, campaign.workspace_id))

@@ -1,0 +1,120 @@
+"""The numbers of a campaign, kept by the transactions that change its ledger.
+
+    campaign:7:sent               copies in each state of the ledger
+    campaign:7:hour:2026-…T08:sent   how many left in each hour
+    campaign_domains              how the recipients at one domain fare: total, sent, deferred, bounced
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from webapp.campaigns.models import Campaign, CampaignDomain
+from webapp.core import counters, rollups
+from webapp.core.db import utcnow
+from webapp.core.fast_rows import Statement
+from webapp.core.pending import Pending
+from webapp.sending.models import STATES
+
+#: states of the ledger that stand in `campaign_domains`
+AT_DOMAINS = ("sent", "deferred", "bounced")
+#: states after which a copy counts as tried, for the bounce rate
+TRIED = ("sent", "bounced", "deferred", "uncertain")
+
+Move = tuple[Any, str | None, str | None]
+
+
+def name(campaign_id: int, state: str) -> str:
+    """The counter of a campaign's copies in a state."""
+    return f"campaign:{campaign_id}:{state}"
+
+
+def hour_name(campaign_id: int, what: str) -> str:
+    """The counter of what happened in the running hour."""
+    return f"campaign:{campaign_id}:{rollups.name('hour', utcnow(), what)}"
+
+
+def states(campaign: Campaign) -> dict[str, int]:
+    """How many copies are in each state; every state is there."""
+    found = counters.read_many(campaign.workspace_id, [name(campaign.id, state) for state in STATES])
+    return {state: found[name(campaign.id, state)] for state in STATES}
+
+
+def tried(campaign: Campaign) -> tuple[int, int]:
+    """How many copies were tried, and how many of these bounced."""
+    found = states(campaign)
+    return sum(found[state] for state in TRIED), found["bounced"]
+
+
+def moved(moves: Iterable[Move]) -> None:
+    """Rows of campaigns changed: (row with workspace_id, campaign_id and domain; state before or None; state after)."""
+    sums: dict[tuple[int, int, str | None, str | None], int] = {}
+    at_domains: dict[tuple[int, str, str | None, str | None], int] = {}
+    for row, before, after in moves:
+        if row.campaign_id is None or before == after:
+            continue
+        key = (row.workspace_id, row.campaign_id, before, after)
+        sums[key] = sums.get(key, 0) + 1
+        place = (row.campaign_id, row.domain, before, after)
+        at_domains[place] = at_domains.get(place, 0) + 1
+    note(sums, at_domains)
+
+
+def note(
+    sums: dict[tuple[int, int, str | None, str | None], int], at_domains: dict[tuple[int, str, str | None, str | None], int]
+) -> None:
+    """The same, added up already: (workspace, campaign, before, after) and (campaign, domain, before, after) -> how many rows."""
+    for (workspace_id, campaign_id, before, after), number in sums.items():
+        if before is not None:
+            _counters.note((workspace_id, name(campaign_id, before)), -number)
+        if after is not None:
+            _counters.note((workspace_id, name(campaign_id, after)), number)
+        if after == "sent":
+            _counters.note((workspace_id, hour_name(campaign_id, "sent")), number)
+    for (campaign_id, domain, before, after), number in at_domains.items():
+        if before is None:
+            _domains.note((campaign_id, domain, "total"), number)
+        if before in AT_DOMAINS:
+            _domains.note((campaign_id, domain, before), -number)
+        if after in AT_DOMAINS:
+            _domains.note((campaign_id, domain, after), number)
+
+
+def _write_counters(session: Session, noted: dict[tuple[int, str], int]) -> None:
+    counters.bump_many(noted, session)
+
+
+def _write_domains(session: Session, noted: dict[tuple[int, str, str], int]) -> None:
+    there = set(session.scalars(select(Campaign.id).where(Campaign.id.in_({key[0] for key in noted}))))
+    rows: dict[tuple[int, str], dict[str, Any]] = {}
+    for (campaign_id, domain, column), by in sorted(noted.items()):
+        if campaign_id not in there:  # it was purged; its rows stay in the sending log
+            continue
+        empty = {"campaign_id": campaign_id, "domain": domain, "total": 0, **dict.fromkeys(AT_DOMAINS, 0)}
+        rows.setdefault((campaign_id, domain), empty)[column] = by
+    if rows:
+        _upsert.many(list(rows.values()), session)
+
+
+def _make_upsert(dialect: str) -> Any:
+    table: Any = CampaignDomain.__table__
+    new: Any = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(table)
+    sums = {column: table.c[column] + new.excluded[column] for column in ("total", *AT_DOMAINS)}
+    return new.on_conflict_do_update(index_elements=["campaign_id", "domain"], set_=sums)
+
+
+_upsert = Statement(_make_upsert)
+_counters: Pending[tuple[int, str]] = Pending("campaign counters", _write_counters)
+_domains: Pending[tuple[int, str, str]] = Pending("campaign domains", _write_domains)
+
+
+def domains_of(campaign_id: int, rows: Sequence[Any]) -> dict[tuple[int, str, str | None, str | None], int]:
+    """New leased rows by domain, as `note` takes them."""
+    found: dict[tuple[int, str, str | None, str | None], int] = {}
+    for row in rows:
+        key = (campaign_id, row.domain, None, "leased")
+        found[key] = found.get(key, 0) + 1
+    return found
