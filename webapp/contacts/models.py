@@ -7,13 +7,14 @@
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from webapp.contacts.models_engagement import Engagement as Engagement
 from webapp.contacts.models_engagement import LinkClick as LinkClick
+from webapp.contacts.models_person import Alias as Alias
 from webapp.contacts.models_person import Consent as Consent
 from webapp.contacts.models_person import Erasure as Erasure
 from webapp.contacts.models_person import Note as Note
@@ -35,6 +36,7 @@ class Contact(Timestamps, Counted, Base):
         UniqueConstraint("workspace_id", "address"),
         Index("ix_contacts_workspace_id_id", "workspace_id", "id"),
         Index("ix_contacts_workspace_id_name_id", "workspace_id", "name", "id"),
+        Index("ix_contacts_workspace_id_updated_at_id", "workspace_id", "updated_at", "id"),
         Index("ix_contacts_unindexed", "id", sqlite_where=UNINDEXED, postgresql_where=UNINDEXED),
         {"sqlite_autoincrement": True},
     )
@@ -77,6 +79,9 @@ class Contact(Timestamps, Counted, Base):
     import_id: Mapped[int | None]
     #: whether the word index knows its present words
     is_indexed: Mapped[bool] = mapped_column(default=False)
+    #: not of the table: its tags and groups, set by whoever reads them along (`contacts.listing`, `contacts.service`)
+    tags = cast(Any, None)
+    groups = cast(Any, None)
 
 
 class Tag(InWorkspace, Timestamps, Base):
@@ -89,6 +94,8 @@ class Tag(InWorkspace, Timestamps, Base):
     name: Mapped[str]
     #: `#RRGGBB`
     color: Mapped[str]
+    #: not of the table: how many bear it, set by `contacts.tags`
+    contacts_count = 0
 
 
 class ContactTag(Base):
@@ -108,6 +115,8 @@ class ContactGroup(InWorkspace, Timestamps, Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str]
     description: Mapped[str | None]
+    #: not of the table: how many are on it, set by `contacts.groups`
+    members_count = 0
 
 
 class GroupMember(Base):

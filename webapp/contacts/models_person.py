@@ -1,4 +1,4 @@
-"""What is kept about one contact beside its fields: notes, evidence of consent, receipts of erasures."""
+"""What is kept about one contact beside its fields: notes, evidence of consent, former ids, receipts of erasures."""
 
 from datetime import datetime
 from typing import Any
@@ -43,6 +43,17 @@ class Consent(Base):
     campaign_id: Mapped[int | None]
     #: what they agreed to, or who says so, in words
     evidence: Mapped[str | None]
+
+
+class Alias(Base):
+    """The id of a contact that was merged into another one: links in mail name it for ever."""
+
+    __tablename__ = "contact_aliases"
+    #: the id that is gone
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"), index=True)
+    #: who stands for it now
+    contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id", ondelete="CASCADE"), index=True)
 
 
 class Erasure(InWorkspace, Base):

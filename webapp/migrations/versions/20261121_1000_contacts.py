@@ -11,6 +11,25 @@ branch_labels = None
 depends_on = None
 
 
+#: words of a contact, for search; on SQLite the scope of the workspace is a column, on PostgreSQL a word with a mark
+FTS5 = """
+CREATE VIRTUAL TABLE contact_fts USING fts5(scope, words, detail=column, prefix='2 3', tokenize='unicode61 remove_diacritics 2')
+"""
+FORGET = "CREATE TRIGGER contacts_forget_words AFTER DELETE ON contacts BEGIN DELETE FROM contact_fts WHERE rowid = old.id; END"
+WORDS = """
+CREATE TABLE contact_words (contact_id bigint PRIMARY KEY REFERENCES contacts (id) ON DELETE CASCADE, words tsvector NOT NULL)
+"""
+
+
+def _create_words() -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(FTS5)
+        op.execute(FORGET)
+    else:
+        op.execute(WORDS)
+        op.execute("CREATE INDEX ix_contact_words_words ON contact_words USING gin (words)")
+
+
 def upgrade() -> None:
     op.create_table("contacts",
         sa.Column("id", BigInt, nullable=False),
@@ -51,6 +70,19 @@ def upgrade() -> None:
                     sqlite_where=sa.text("is_indexed = false"), postgresql_where=sa.text("is_indexed = false"))
     op.create_index("ix_contacts_workspace_id_id", "contacts", ["workspace_id", "id"], unique=False)
     op.create_index("ix_contacts_workspace_id_name_id", "contacts", ["workspace_id", "name", "id"], unique=False)
+    op.create_index("ix_contacts_workspace_id_updated_at_id", "contacts", ["workspace_id", "updated_at", "id"], unique=False)
+    _create_words()
+    op.create_table("contact_aliases",
+        sa.Column("id", BigInt, autoincrement=False, nullable=False),
+        sa.Column("workspace_id", BigInt, nullable=False),
+        sa.Column("contact_id", BigInt, nullable=False),
+        sa.ForeignKeyConstraint(["contact_id"], ["contacts.id"], name=op.f("fk_contact_aliases_contact_id_contacts"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name=op.f("fk_contact_aliases_workspace_id_workspaces"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contact_aliases")),
+        sqlite_autoincrement=True
+    )
+    op.create_index(op.f("ix_contact_aliases_contact_id"), "contact_aliases", ["contact_id"], unique=False)
+    op.create_index(op.f("ix_contact_aliases_workspace_id"), "contact_aliases", ["workspace_id"], unique=False)
     op.create_table("tags",
         sa.Column("id", BigInt, nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -199,4 +231,6 @@ def downgrade() -> None:
     op.drop_table("contact_groups")
     op.drop_table("contact_tags")
     op.drop_table("tags")
+    op.drop_table("contact_aliases")
+    op.execute("DROP TABLE contact_fts" if op.get_bind().dialect.name == "sqlite" else "DROP TABLE contact_words")
     op.drop_table("contacts")

@@ -1,0 +1,126 @@
+"""Search of contacts by words and beginnings of words of name, address and company, the same on both databases.
+
+    put(rows)                index contacts, or index them anew, in the transaction that changes them
+    matching(workspace, …)   a condition on `Contact.id`, for lists that are narrowed further
+    Found(workspace, …)      ids for the list itself, newest or oldest first, fast for rare and for frequent words alike
+
+Words are cut here for both databases (`core.words`) and stand in FTS5 (`contact_fts`) or in a `tsvector` with GIN (`contact_words`); the
+workspace is a word of the index too. The last word that is typed counts as a beginning, the others as whole words or beginnings alike.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, bindparam, cast, column, literal_column, select, table, text
+from sqlalchemy.dialects.postgresql import TSQUERY
+
+from webapp.contacts.models import Contact
+from webapp.core.db import db, is_sqlite
+from webapp.core.words import words_of
+
+#: words of a search beyond these are not looked for; of one contact so many are indexed
+MOST_ASKED, MOST_KEPT = 8, 60
+#: up to so many hits are taken at once and sorted here; past FREQUENT expected ones the list is walked instead
+RARE, FREQUENT = 5000, 20_000
+
+PUT_FTS5 = text("INSERT OR REPLACE INTO contact_fts (rowid, scope, words) VALUES (:id, :scope, :words)")
+PUT_TSVECTOR = text(
+    "INSERT INTO contact_words (contact_id, words) VALUES (:id, array_to_tsvector(CAST(:words AS text[])))"
+    " ON CONFLICT (contact_id) DO UPDATE SET words = excluded.words"
+)
+ESTIMATE = text("EXPLAIN (FORMAT JSON) SELECT 1 FROM contact_words WHERE words @@ CAST(:query AS tsquery)")
+TAKE = text("SELECT contact_id FROM contact_words WHERE words @@ CAST(:query AS tsquery) LIMIT :most")
+_FTS5: Any = table("contact_fts", column("rowid"))
+_WORDS: Any = table("contact_words", column("contact_id"), column("words"))
+DOWN_FTS5 = text("SELECT rowid FROM contact_fts WHERE contact_fts MATCH :query AND rowid < :beyond ORDER BY rowid DESC LIMIT :most")
+UP_FTS5 = text("SELECT rowid FROM contact_fts WHERE contact_fts MATCH :query AND rowid > :beyond ORDER BY rowid LIMIT :most")
+
+
+def kept(name: str, address: str, company: str | None) -> list[str]:
+    """The words by which a contact is found, each once."""
+    return list(dict.fromkeys(words_of(f"{name} {address} {company or ''}")))[:MOST_KEPT]
+
+
+def put(rows: Iterable[Any]) -> None:
+    """Index contacts (anything with id, workspace_id, name, address and company), or index them anew."""
+    values = [entry(row.id, row.workspace_id, row.name, row.address, row.company) for row in rows]
+    if values:
+        db.session.execute(PUT_FTS5 if is_sqlite() else PUT_TSVECTOR, values)
+
+
+def entry(contact_id: int, workspace_id: int, name: str, address: str, company: str | None) -> dict[str, Any]:
+    """What the statements that write the index take."""
+    words = kept(name, address, company)
+    if is_sqlite():
+        return {"id": contact_id, "scope": f"w{workspace_id}", "words": " ".join(words)}
+    return {"id": contact_id, "words": [f"@w{workspace_id}", *words]}
+
+
+def asked(typed: str) -> list[str]:
+    """The words of what somebody typed."""
+    return list(dict.fromkeys(words_of(typed)))[:MOST_ASKED]
+
+
+def query_of(workspace_id: int, words: Sequence[str]) -> str:
+    """All of these words or beginnings of words, in the language of the database. They are letters and digits, so quoting is enough."""
+    if is_sqlite():
+        return " AND ".join([*[f'(words : "{word}" *)' for word in words], f"(scope : w{workspace_id})"])
+    return " & ".join([*[f"'{word}':*" for word in words], f"'@w{workspace_id}'"])
+
+
+def matching(workspace_id: int, typed: str) -> ColumnElement[bool] | None:
+    """Contacts that have all the words; None when no word was typed."""
+    words = asked(typed)
+    if not words:
+        return None
+    return _among(query_of(workspace_id, words))
+
+
+def _among(query: str) -> ColumnElement[bool]:
+    found: ColumnElement[bool] = Contact.id.in_(
+        select(_FTS5.c.rowid).where(literal_column("contact_fts").op("MATCH")(bindparam(None, query)))
+        if is_sqlite()
+        else select(_WORDS.c.contact_id).where(_WORDS.c.words.op("@@")(cast(bindparam(None, query), TSQUERY)))
+    )
+    return found
+
+
+class Found:
+    """The contacts that have all the words, for a list."""
+
+    def __init__(self, workspace_id: int, words: Sequence[str]) -> None:
+        self.query = query_of(workspace_id, words)
+
+    def few(self) -> list[int] | None:
+        """All ids when there are few, None when there are many; then they turn up soon when the list is walked."""
+        if is_sqlite():
+            ids = self._ids(DOWN_FTS5, beyond=2**63 - 1, most=RARE + 1)
+            return ids if len(ids) <= RARE else None
+        planned = db.session.execute(ESTIMATE, {"query": self.query}).scalar_one()
+        if int(planned[0]["Plan"]["Plan Rows"]) > FREQUENT:
+            return None
+        db.session.execute(text("SET LOCAL enable_seqscan = off"))
+        ids = self._ids(TAKE, most=RARE + 1)
+        db.session.execute(text("SET LOCAL enable_seqscan = on"))
+        return ids if len(ids) <= RARE else None
+
+    def walk(self) -> Any:
+        """A condition that is asked of each row on a walk down the list, for frequent words."""
+        if is_sqlite():
+            return _among(self.query)
+        has = _WORDS.c.words.op("@@")(cast(bindparam(None, self.query), TSQUERY))
+        return select(has).where(_WORDS.c.contact_id == Contact.id).scalar_subquery()
+
+    def page(self, beyond: int | None, newest: bool, most: int) -> list[int]:
+        """SQLite's index stands in the order of ids: ids beyond one, in the direction asked for."""
+        edge = (2**63 - 1 if newest else 0) if beyond is None else beyond
+        return self._ids(DOWN_FTS5 if newest else UP_FTS5, beyond=edge, most=most)
+
+    def _ids(self, statement: Any, **values: Any) -> list[int]:
+        return list(db.session.execute(statement, {"query": self.query, **values}).scalars())
+
+
+def unindexed(limit: int) -> Any:
+    """Contacts whose words the index does not know yet, oldest first."""
+    columns = Contact.id, Contact.workspace_id, Contact.name, Contact.address, Contact.company
+    return select(*columns).where(literal_column("contacts.is_indexed = false")).order_by(Contact.id).limit(limit)
