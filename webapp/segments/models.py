@@ -20,3 +20,5 @@ class Segment(InWorkspace, Timestamps, Base):
     match: Mapped[str] = mapped_column(default="all")
     #: leaves `{field, operator, value}` and nested trees
     conditions: Mapped[list[Any]] = mapped_column(default=list)
+    #: the whole tree as people wrote it, for whoever got the row from the service
+    tree = dict[str, Any]()
