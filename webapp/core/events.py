@@ -12,6 +12,10 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "mail_submitted": ("message_id",),
     "run_finished": ("run_id",),
     "deliveries_changed": ("workspace_id", "states"),  # {delivery id: state}, of one batch
+    "delivery_complained": ("delivery_id",),
+    "suppressions_added": ("workspace_id", "reasons"),  # {address: reason}, of those that are new
+    "suppression_lifted": ("workspace_id", "address", "reason"),  # the last row of this reason
+    "contacts_leaving": ("workspace_id", "gone"),  # {contact id: address}, right before they are deleted
     "domain_verified": ("domain_id",),
     "domain_unverified": ("domain_id",),
     "mailbox_deleted": ("mailbox_id",),

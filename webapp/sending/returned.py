@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
+from webapp.core import events
 from webapp.core.bulk import insert_rows
 from webapp.core.db import database_now, db
 from webapp.happenings import stream
@@ -105,4 +106,5 @@ def complain(delivery_id: int, *, message_id: int, feedback_type: str, reporter:
         row.workspace_id, row.recipient, row.stream, said=settle.storable(said), delivery_id=row.id, event_id=event_id,
         message_id=message_id,
     )  # fmt: skip
+    events.send("delivery_complained", delivery_id=row.id)
     return True

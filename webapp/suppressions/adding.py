@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from webapp.core import counters, live
+from webapp.core import counters, events, live
 from webapp.core.bulk import among
 from webapp.core.db import db, is_sqlite, utcnow
 from webapp.suppressions.hashes import hash_of, hashes_of, key_mark
@@ -57,7 +57,24 @@ def add_many(workspace_id: int, rows: Sequence[New]) -> list[int]:
     made = list(db.session.scalars(insert.on_conflict_do_nothing().returning(Suppression.id), values))
     counters.bump(workspace_id, Suppression.__tablename__, len(made))
     live.notify(workspace_id, LIVE_EVENT)
+    if made:
+        events.send("suppressions_added", workspace_id=workspace_id, reasons={one.address: one.reason for one in wanted.values()})
     return made
+
+
+def add_hash(workspace_id: int, hash: str, mark: str, why: New) -> bool:
+    """Put somebody on the list of whom only the keyed hash is left (`hashes`), with its `key_mark`. returns whether that is new"""
+    now = utcnow()
+    values = {
+        "workspace_id": workspace_id, "address": None, "hash": hash, "key_mark": mark, "reason": why.reason, "scope": why.scope,
+        "source": why.source, "created_at": now, "updated_at": now,
+    }  # fmt: skip
+    insert: Any = (sqlite.insert if is_sqlite() else postgresql.insert)(Suppression)
+    made = db.session.scalar(insert.on_conflict_do_nothing().returning(Suppression.id), values)
+    if made is not None:
+        counters.bump(workspace_id, Suppression.__tablename__)
+        live.notify(workspace_id, LIVE_EVENT)
+    return made is not None
 
 
 def count_known(workspace_id: int, rows: Sequence[New]) -> int:

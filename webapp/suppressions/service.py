@@ -6,7 +6,7 @@ from sqlalchemy import Select, delete, or_, select, update
 
 from webapp.audit import service as audit
 from webapp.audit.service import Target
-from webapp.core import counters, live
+from webapp.core import counters, events, live
 from webapp.core.actor import Actor
 from webapp.core.db import db, is_sqlite, utcnow
 from webapp.core.errors import Conflict, invalid
@@ -105,6 +105,8 @@ def reactivate(actor: Actor, suppression_id: int) -> Suppression:
     )  # fmt: skip
     db.session.delete(row)
     db.session.flush()
+    if row.address is not None and all(other.reason != row.reason for other in others(row)):
+        events.send("suppression_lifted", workspace_id=actor.workspace_id, address=row.address, reason=row.reason)
     live.notify(actor.workspace_id, LIVE_EVENT)
     return row
 
