@@ -9,7 +9,7 @@ from webapp.audit import service as audit
 from webapp.audit.service import Target
 from webapp.contacts import field_values, groups, membership, subscribing, tags, telling, values, words
 from webapp.contacts.models import Alias, Contact, Engagement, LinkClick
-from webapp.core import counters
+from webapp.core import counters, events
 from webapp.core.actor import Actor
 from webapp.core.bulk import among
 from webapp.core.db import db, utcnow
@@ -157,18 +157,23 @@ def delete_contact(actor: Actor, contact_id: int) -> Contact:
     return contact
 
 
-def remove(workspace_id: int, contact_ids: Iterable[int]) -> dict[int, str]:
-    """Delete contacts of the workspace for good, any number, with exact counters and events; no audit. returns id -> address of who went"""
+def remove(workspace_id: int, contact_ids: Iterable[int], *, nameless: bool = False) -> dict[int, str]:
+    """Delete contacts of the workspace for good, any number, with exact counters and events; no audit.
+
+    nameless  the events name no address
+    returns   id -> address of who went
+    """
     mine = Contact.workspace_id == workspace_id, among(Contact.id, contact_ids)
     held = select(Contact.id, Contact.address).where(*mine).order_by(Contact.id).with_for_update()
     gone = {row.id: row.address for row in db.session.execute(held)}
     if gone:
+        events.send("contacts_leaving", workspace_id=workspace_id, gone=gone)
         counters.bump(workspace_id, Contact.__tablename__, -len(gone))
         membership.unlink_all(workspace_id, list(gone))
         for model in (Engagement, LinkClick):
             db.session.execute(delete(model).where(among(model.contact_id, gone)), execution_options={"synchronize_session": False})
         db.session.execute(delete(Contact).where(among(Contact.id, gone)), execution_options={"synchronize_session": False})
-        telling.note_deleted(workspace_id, gone)
+        telling.note_deleted(workspace_id, dict.fromkeys(gone) if nameless else gone)
     return gone
 
 
