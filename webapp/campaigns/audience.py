@@ -150,9 +150,18 @@ def _included(campaign: Audience, window: Window, in_one: bool = False) -> list[
 
 def _excluded(campaign: Audience) -> list[Any]:
     """Conditions that leave out whom the campaign excludes."""
+    return [case((one, 1), else_=0) == 0 for one in _exclusions(campaign)]
+
+
+def _exclusions(campaign: Audience) -> list[Any]:
+    """Conditions over contacts, one for each way to be excluded."""
     left_out: list[Any] = [_in_groups(campaign.exclude_group_ids)] if campaign.exclude_group_ids else []
-    left_out += _segments(campaign.workspace_id, campaign.exclude_segment_ids)
-    return [case((one, 1), else_=0) == 0 for one in left_out]
+    return left_out + _segments(campaign.workspace_id, campaign.exclude_segment_ids)
+
+
+def named(campaign: Audience, window: Window) -> tuple[list[Any], ColumnElement[bool]]:
+    """Conditions over contacts for what explains a number: whom it names in the window, and whether that one is excluded."""
+    return [Contact.workspace_id == campaign.workspace_id, *_included(campaign, window, in_one=True)], or_(false(), *_exclusions(campaign))
 
 
 def _in_groups(group_ids: Sequence[int]) -> ColumnElement[bool]:

@@ -157,8 +157,8 @@ def problems(campaign: Campaign) -> dict[str, list[str]]:
     ):  # fmt: skip
         if not (getattr(campaign, name) or "").strip():
             found[name] = [text]
-    mailbox = db.session.get(Mailbox, campaign.mailbox_id) if campaign.mailbox_id else None
-    if mailbox is None or mailbox.deleted_at is not None:
+    mailbox = account_of(campaign)
+    if mailbox is None:
         found["email_account_id"] = ["Choose the account that sends it."]
     elif not mailbox.may_send:
         found["email_account_id"] = [f"{mailbox.email} may not send now: it is paused or sending is switched off."]
@@ -186,3 +186,14 @@ def may_still_send(actor: Actor, mailbox_id: int | None) -> bool:
     """Whether there is such a mailbox that may send now."""
     mailbox = db.session.scalar(seen(actor).where(Mailbox.id == mailbox_id)) if mailbox_id is not None else None
     return mailbox is not None and bool(mailbox.may_send)
+
+
+def account_of(campaign: Campaign) -> Mailbox | None:
+    """The mailbox that sends it, while it is there."""
+    mailbox = db.session.get(Mailbox, campaign.mailbox_id) if campaign.mailbox_id else None
+    return mailbox if mailbox is not None and mailbox.deleted_at is None else None
+
+
+def in_zone(at: datetime, zone_name: str | None) -> str:
+    """A moment as the field of a form holds it, in its zone: `2026-09-14T09:00`."""
+    return at.astimezone(ZoneInfo(zone(zone_name) or "UTC")).strftime("%Y-%m-%dT%H:%M")

@@ -1,0 +1,59 @@
+"""What is asked before and after sending: previews, how many it would reach, statistics, recipients, sending accounts."""
+
+from typing import Any
+
+from flask.views import MethodView
+
+from webapp.campaigns import accounts, reach, recipients, service, trials
+from webapp.campaigns.api.blueprint import blp
+from webapp.campaigns.schemas import (
+    AccountOut,
+    AccountQuery,
+    AudienceIn,
+    AudienceOut,
+    PreviewIn,
+    PreviewOut,
+    RecipientOut,
+    RecipientQuery,
+)
+from webapp.core.access import current_actor
+from webapp.core.paging import PageRequest
+
+
+@blp.route("/campaigns/preview")
+class Previews(MethodView):
+    @blp.needs("campaigns:read")
+    @blp.arguments(PreviewIn)
+    @blp.response(200, PreviewOut)
+    def post(self, given: dict[str, Any]) -> Any:
+        """Render a letter for one contact, or for a made-up person; nothing is saved."""
+        return trials.look(current_actor(), given)
+
+
+@blp.route("/campaigns/count")
+class Count(MethodView):
+    @blp.needs("campaigns:read")
+    @blp.arguments(AudienceIn)
+    @blp.response(200, AudienceOut)
+    def post(self, given: dict[str, Any]) -> Any:
+        """Say how many people groups and segments, minus exclusions, would reach now."""
+        return reach.count(current_actor(), given)
+
+
+@blp.route("/campaigns/<int:campaign_id>/recipients")
+class Recipients(MethodView):
+    @blp.needs("campaigns:read")
+    @blp.paged(RecipientOut, RecipientQuery, cursor=True)
+    def get(self, asked: PageRequest, filters: dict[str, Any], campaign_id: int) -> Any:
+        """List who got it, each with where it is and why."""
+        actor = current_actor()
+        return recipients.list_recipients(actor, service.get_campaign(actor, campaign_id), asked, filters)
+
+
+@blp.route("/email-accounts")
+class EmailAccounts(MethodView):
+    @blp.needs("campaigns:read")
+    @blp.paged(AccountOut, AccountQuery)
+    def get(self, asked: PageRequest, filters: dict[str, Any]) -> Any:
+        """List sending accounts: every mailbox is one by itself."""
+        return accounts.list_accounts(current_actor(), asked, filters)
