@@ -43,13 +43,13 @@ def signed(selector: str = "r", raw: bytes = MAIL, domain: str = "acme.test", **
 
 
 def _pkcs1(pem: str) -> bytes:
-    key = dkim._load(pem)
+    key = dkim.load_key(pem)
     assert isinstance(key, rsa.RSAPrivateKey)
     return key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption())
 
 
 def _ed25519_seed(pem: str) -> bytes:
-    key = dkim._load(pem)
+    key = dkim.load_key(pem)
     return key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
 
 

@@ -43,7 +43,7 @@ def dns_value(public_b64: str, algorithm: str = "rsa") -> str:
 
 
 @lru_cache(maxsize=512)
-def _load(pem: str) -> Key:
+def load_key(pem: str) -> Key:
     key = serialization.load_pem_private_key(pem.encode(), None)
     if not isinstance(key, rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
         raise ValueError("neither an RSA nor an Ed25519 key")
@@ -93,7 +93,7 @@ def relaxed_value(value: bytes) -> bytes:
 
 def sign(raw: bytes, domain: str, selector: str, private_pem: str, at: int | None = None) -> bytes:
     """The message with a DKIM-Signature in front, of the kind that the key is. Line ends must be CRLF."""
-    key = _load(private_pem)
+    key = load_key(private_pem)
     algorithm = "rsa" if isinstance(key, rsa.RSAPrivateKey) else "ed25519"
     head, body = split(raw)
     fields = fields_of(head)

@@ -9,7 +9,7 @@
         compiled.message_id(number) -> str  the Message-ID of the copy for this contact
     preview(letter, person) -> Preview      what a person would read, links untouched, without the pixel
     checks(letter) -> list[Finding]         what an author should know before sending
-    links.target(url, values) -> str        where a tracked link leads this person, its merge tags filled in
+    link_target(url, values) -> str         where a tracked link leads this person, its merge tags filled in
 
 Everything here is pure: bytes and strings, no database, no settings, no clock but the second in `Date` and `t=`.
 """
