@@ -7,7 +7,9 @@ from webapp.core import counters
 from webapp.sending.models import STATES
 
 #: what people and machines did, as `stats` names it -> name of the counter
-DEEDS = ("opened", "clicked", "unsubscribed", "complained", "opens_total", "clicks_total", "machine_opens", "machine_clicks")
+DEEDS = (
+    "opened", "clicked", "unsubscribed", "complained", "opens_total", "clicks_total", "machine_opens", "machine_clicks", "machine_opened",
+)  # fmt: skip
 
 
 def read(campaigns: Sequence[Campaign]) -> dict[int, dict[str, int]]:

@@ -77,6 +77,7 @@ _NUMBERS = {
     "clicked": "People who followed a link; a click implies an open", "unsubscribed": "People who left by this campaign",
     "complained": "People who called it spam", "opens_total": "All openings by people", "clicks_total": "All clicks by people",
     "machine_opens": "Openings by programs, such as prefetchers", "machine_clicks": "Clicks by programs, such as link scanners",
+    "machine_opened": "People whose copy programs opened and nobody else; not among `opened`",
     "skipped": "Left out on the way: unsubscribed, suppressed or twice in the audience",
     "waiting": "Recipients whose turn has not come yet",
 }  # fmt: skip

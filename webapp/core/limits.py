@@ -20,7 +20,11 @@ from webapp.core.errors import TooMany
 log = logging.getLogger("mailroom.limits")
 
 #: requests per minute; path families first, then token kinds
-DEFAULTS = {"general": 60, "contacts": 120, "campaign_sends": 10, "ai": 30, "analytics": 20, "ops": 120, "message": 60, "sign_in": 20}
+DEFAULTS = {
+    "general": 60, "contacts": 120, "campaign_sends": 10, "ai": 30, "analytics": 20, "ops": 120, "message": 60, "sign_in": 20,
+    # by address: opens and clicks that are counted, public pages that are shown
+    "tracking": 20_000, "public": 300,
+}  # fmt: skip
 KIND_FAMILY = {"ops": "ops", "message": "message", "workspace": "general"}
 #: families of scopes whose paths have a limit of their own
 PATH_FAMILIES = frozenset({"contacts", "ai", "analytics"})

@@ -35,6 +35,8 @@ CONTENT_SECURITY_POLICY = (
 SAFE_HEADERS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "same-origin"))
 PAGE_HEADERS = (*SAFE_HEADERS, ("Content-Security-Policy", CONTENT_SECURITY_POLICY), ("X-Frame-Options", "DENY"))
 
+#: below these nobody has a session: programs bring tokens, readers of campaign mail a signed mark in the address
+WITHOUT_COOKIES = ("/api/", "/t/", "/u/", "/v/")
 #: called with (error, path) after the roll-back of a refused request; the audit log listens
 refusal_hooks: list[Callable[[HouseError], None]] = []
 
@@ -56,13 +58,13 @@ class FastJson(JSONProvider):
 
 
 class PageSessions(SecureCookieSessionInterface):
-    """The cookie is for pages. The API knows tokens alone: it reads none and sets none."""
+    """The cookie is for pages. Elsewhere none is read and none is set."""
 
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
-        return self.session_class() if request.path.startswith("/api/") else super().open_session(app, request)
+        return self.session_class() if request.path.startswith(WITHOUT_COOKIES) else super().open_session(app, request)
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        if not is_api():
+        if not request.path.startswith(WITHOUT_COOKIES):
             super().save_session(app, session, response)
 
 

@@ -6,7 +6,6 @@ from sqlalchemy import func, insert, select, update
 
 from webapp.accounts.models import Workspace
 from webapp.campaigns.models import Campaign
-from webapp.contacts import subscribing
 from webapp.contacts.models import Contact, Engagement
 from webapp.core import counters, events
 from webapp.core.bulk import among
@@ -45,11 +44,10 @@ def flag_contacts(workspace_id: int, reasons: Mapping[str, str]) -> None:
                 settings = db.session.scalar(select(Workspace.settings).where(Workspace.id == workspace_id))
                 scores.add(dict.fromkeys(ids, scores.weights(settings or {})["bounce"]))
     left = [address for address, why in reasons.items() if why == "unsubscription"]
-    if left:
+    if left:  # the row on the list is the evidence; whoever uses a link or a button goes through `contacts.subscribing`
         still = Contact.workspace_id == workspace_id, among(Contact.address, left), Contact.subscribed
-        ids = list(db.session.scalars(select(Contact.id).where(*still)))
-        if ids:
-            subscribing.unsubscribe(workspace_id, ids, source="api")
+        off = {"subscribed": False, "unsubscribed_at": now, "lead_score": 0, "updated_at": now}
+        db.session.execute(update(Contact).where(*still).values(off), execution_options=_PLAIN)
 
 
 @events.listen("suppression_lifted")
