@@ -25,9 +25,9 @@ def main() -> None:
     if point == "claimed":
         journey = work.Journey
 
-        def late(*given: Any) -> Any:
+        def late(*given: Any, **more: Any) -> Any:
             stop_at(point)
-            return journey(*given)
+            return journey(*given, **more)
 
         setattr(work, "Journey", late)  # noqa: B010
     if point == "answered":

@@ -5,7 +5,7 @@
     campaign_domains              how the recipients at one domain fare: total, sent, deferred, bounced
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import select
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from webapp.campaigns.models import Campaign, CampaignDomain
 from webapp.core import counters, rollups
-from webapp.core.db import utcnow
+from webapp.core.db import db, utcnow
 from webapp.core.fast_rows import Statement
 from webapp.core.pending import Pending
 from webapp.sending.models import STATES
@@ -37,13 +37,20 @@ def hour_name(campaign_id: int, what: str) -> str:
     return f"campaign:{campaign_id}:{rollups.name('hour', utcnow(), what)}"
 
 
-def states(campaign: Campaign) -> dict[str, int]:
+def states(campaign: Any) -> dict[str, int]:
     """How many copies are in each state; every state is there."""
     found = counters.read_many(campaign.workspace_id, [name(campaign.id, state) for state in STATES])
     return {state: found[name(campaign.id, state)] for state in STATES}
 
 
-def tried(campaign: Campaign) -> tuple[int, int]:
+def total(workspace_id: int, campaign_id: int) -> int:
+    """How many rows a campaign has, with those of the running transaction."""
+    names = [name(campaign_id, state) for state in STATES]
+    noted = _counters.of(db.session)
+    return sum(counters.read_many(workspace_id, names).values()) + sum(noted.get((workspace_id, one), 0) for one in names)
+
+
+def tried(campaign: Any) -> tuple[int, int]:
     """How many copies were tried, and how many of these bounced."""
     found = states(campaign)
     return sum(found[state] for state in TRIED), found["bounced"]
@@ -109,12 +116,3 @@ def _make_upsert(dialect: str) -> Any:
 _upsert = Statement(_make_upsert)
 _counters: Pending[tuple[int, str]] = Pending("campaign counters", _write_counters)
 _domains: Pending[tuple[int, str, str]] = Pending("campaign domains", _write_domains)
-
-
-def domains_of(campaign_id: int, rows: Sequence[Any]) -> dict[tuple[int, str, str | None, str | None], int]:
-    """New leased rows by domain, as `note` takes them."""
-    found: dict[tuple[int, str, str | None, str | None], int] = {}
-    for row in rows:
-        key = (campaign_id, row.domain, None, "leased")
-        found[key] = found.get(key, 0) + 1
-    return found

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Select, literal, null, select
 
 from webapp.core.actor import Actor
+from webapp.core.bulk import among
 from webapp.core.db import UTCDateTime, db
 from webapp.happenings import stream
 from webapp.sending.models import Delivery, Outgoing
@@ -81,12 +82,19 @@ def stepped(row: Any, actor: Actor, verb: str, now: datetime) -> None:
     stream.note(
         STEPS[verb], workspace_id=actor.workspace_id, at=now, delivery_id=row.id, outgoing_id=row.outgoing_id, message_id=row.message_id,
         mailbox_id=row.mailbox_id, recipient=row.recipient, stream=row.stream, details={"step": verb, "by": actor.name},
+        campaign_id=row.campaign_id, contact_id=row.contact_id,
     )  # fmt: skip
 
 
 def released(ids: Sequence[int], now: datetime) -> None:
     """Rows that were held for want of a way out go on."""
     stream.note_rows_of(_copied(literal(now, UTCDateTime()), literal("released")).where(Delivery.id.in_(ids)))
+
+
+def copied(ids: Sequence[int]) -> None:
+    """Rows that were just written, each with the event of its state; the database copies them itself."""
+    if ids:
+        stream.note_rows_of(_copied(Delivery.created_at, Delivery.state).where(among(Delivery.id, ids)))
 
 
 def _copied(at: Any, type: Any) -> Select[Any]:
@@ -103,6 +111,7 @@ def event(row: Waiting, type: str, now: datetime, details: dict[str, Any] | None
     return {
         "type": type, "workspace_id": row.workspace_id, "at": now, "delivery_id": row.id, "outgoing_id": row.outgoing_id,
         "message_id": row.message_id, "mailbox_id": row.mailbox_id, "recipient": row.recipient, "stream": row.stream, "details": details,
+        "campaign_id": row.campaign_id, "contact_id": row.contact_id,
     }  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """One claimed batch on its way: a thread for each destination hands letters over, the drain records what comes back as it comes.
 
-    journey = Journey(owner, notes, rows, carrier, until)
+    journey = Journey(owner, notes, rows, carrier, until)      `is_off` says whether it was called off, `make` fills in campaigns' copies
     journey.wait(seconds)            True once everybody is back
     journey.record_some()            results so far become states, committed; `record_rest` at the end
     journey.leave()                  somebody hangs: a thread of this batch goes on waiting, so that the drain can
@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 
@@ -24,7 +24,7 @@ from webapp.core.db import begin_writing, db
 from webapp.core.outside import outside
 from webapp.mail.smtp_out import SendResult
 from webapp.mail.smtp_pipe import Letter
-from webapp.sending import ledger, wire
+from webapp.sending import campaigned, ledger, wire
 from webapp.sending.fleet import fleet
 from webapp.sending.holding import Holding
 from webapp.sending.letters import Letters
@@ -37,13 +37,20 @@ MOST_THREADS = 16
 #: results are recorded when so many wait, or the oldest has waited so long
 RECORD_AT, RECORD_AFTER_S = 1000, 0.3
 LOOK_S = 0.02
+#: how often a batch that may be called off is asked for
+ASK_S = 0.2
 
 
 class Journey:
     """The batch of one claim; `owner` holds its rows, `notes` tell what is on the wire."""
 
-    def __init__(self, owner: str, notes: wire.Notes, rows: Sequence[Waiting], carrier: Carrier, until: float) -> None:
+    def __init__(
+        self, owner: str, notes: wire.Notes, rows: Sequence[Waiting], carrier: Carrier, until: float, *,
+        make: campaigned.Make | None = None, is_off: Callable[[], bool] | None = None,
+    ) -> None:  # fmt: skip
         self.owner, self.notes, self.carrier, self.until = owner, notes, carrier, until
+        self.make, self._is_off = make, is_off
+        self._asked_at = 0.0
         self.app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
         self._clock = outside().clock
         self._outcomes: deque[Outcome] = deque()
@@ -57,6 +64,7 @@ class Journey:
         self._out = min(len(self._visits), MOST_THREADS)
         self._holding = Holding(owner)
         self._holding.__enter__()
+        self.look()
         fleet.begin({visit.destination for visit in self._visits})
         for number in range(self._out):
             threading.Thread(target=self._travel, daemon=True, name=f"sending {owner} {number}").start()
@@ -66,6 +74,14 @@ class Journey:
     def wait(self, seconds: float) -> bool:
         """Whether everybody is back, within so long."""
         return self._all_back.wait(seconds)
+
+    def look(self) -> None:
+        """Ask whether what is sent was called off; nothing begins then any more. Ends the transaction."""
+        now = time.monotonic()
+        if self._is_off is not None and now - self._asked_at >= ASK_S:
+            self._asked_at = now
+            if self._is_off():
+                self.until = 0.0
 
     def record_some(self) -> None:
         """Record what has come back, when it is enough or has waited long enough. Commits."""
@@ -107,6 +123,7 @@ class Journey:
             begin_writing()
             try:
                 while not self.wait(RECORD_AFTER_S):
+                    self.look()
                     self.record_some()
                 self.record_rest()
             except Exception:
@@ -192,7 +209,7 @@ class Visit:
 
     def __init__(self, journey: Journey, destination: str, rows: Sequence[Waiting]) -> None:
         self.journey, self.destination, self.rows = journey, destination, rows
-        self._letters = Letters(rows, self._spoilt)
+        self._letters = Letters(rows, self._spoilt, journey.make)
         self._until: datetime | None = None
         self._why: str | None = None
 

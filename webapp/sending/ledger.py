@@ -16,12 +16,13 @@ from sqlalchemy import and_, select, update
 from webapp.core import leases
 from webapp.core.bulk import among, insert_rows, update_rows
 from webapp.core.db import database_now, db, is_sqlite
-from webapp.sending import barring, history, holds, return_path, settle
+from webapp.sending import barring, campaigned, history, holds, return_path, settle
 from webapp.sending.models import STREAMS, Attempt, Delivery, Outgoing
 from webapp.sending.settle import Outcome, Waiting
 from webapp.sending.tally import LIVE_EVENT as LIVE_EVENT
 from webapp.sending.tally import OVERALL as OVERALL
 from webapp.sending.tally import count_moves as count_moves
+from webapp.sending.tally import count_rows as count_rows
 from webapp.sending.tally import counter as counter
 from webapp.sending.tally import refresh_copies as refresh_copies
 from webapp.sending.tally import tell as tell
@@ -34,7 +35,7 @@ COLUMNS = (
     Delivery.id, Delivery.workspace_id, Delivery.outgoing_id, Outgoing.message_id, Delivery.mailbox_id, Delivery.recipient, Delivery.domain,
     Delivery.stream, Delivery.state, Delivery.attempts, Delivery.sent_again, Delivery.on_wire_at, Delivery.boot_id, Delivery.created_at,
     Outgoing.envelope_sender, Outgoing.raw_id, Outgoing.recipient_count, Outgoing.reports, Outgoing.delay_told_at,
-    Delivery.waits_from,
+    Delivery.waits_from, Delivery.campaign_id, Delivery.contact_id,
 )  # fmt: skip
 _UNSYNCED = {"synchronize_session": False}
 
@@ -80,6 +81,7 @@ def claim(owner: str, boot_id: str, limit: int = BATCH, stream: str | None = Non
         return []
     kept = holds.keep_back(rows, now)
     kept |= barring.keep_back([row for row in rows if row.id not in kept], now)
+    kept |= campaigned.keep_back([row for row in rows if row.id not in kept], now)
     rows = sorted((row for row in rows if row.id not in kept), key=lambda row: (row.raw_id, row.id))
     values = {
         "state": "leased", "next_attempt_at": None, "lease_until": now + timedelta(seconds=LEASE_S), "lease_owner": owner,
@@ -87,7 +89,7 @@ def claim(owner: str, boot_id: str, limit: int = BATCH, stream: str | None = Non
     }  # fmt: skip
     change = update(Delivery).where(among(Delivery.id, [row.id for row in rows])).values(values)
     db.session.execute(change, execution_options=_UNSYNCED)
-    count_moves((row.workspace_id, row.state, "leased") for row in rows)
+    count_rows([(row, row.state, "leased") for row in rows])
     return return_path.signed(rows)
 
 

@@ -1,4 +1,7 @@
-"""The letters of a batch for one destination, made from their rows as connections ask for them; a mail is read and made ready once."""
+"""The letters of a batch for one destination, made from their rows as connections ask for them; a mail is read and made ready once.
+
+`make` fills in the copies of campaigns; without it the campaigns are asked when the first of them comes.
+"""
 
 import logging
 from collections import deque
@@ -7,6 +10,7 @@ from collections.abc import Callable, Sequence
 from webapp.core.db import db, reading
 from webapp.mail.smtp_pipe import Letter, Mail
 from webapp.messages import store
+from webapp.sending import campaigned
 from webapp.sending.settle import Waiting
 
 logger = logging.getLogger("mailroom.sending")
@@ -20,8 +24,11 @@ class Letters:
     taken  the rows of letters that were given out, by id
     """
 
-    def __init__(self, rows: Sequence[Waiting], spoilt: Callable[[Waiting, Exception], None]) -> None:
+    def __init__(
+        self, rows: Sequence[Waiting], spoilt: Callable[[Waiting, Exception], None], make: campaigned.Make | None = None
+    ) -> None:
         self.taken: dict[int, Waiting] = {}
+        self._make = make
         self._rows, self._spoilt = deque(rows), spoilt
         self._returned: deque[Letter] = deque()
         self._mails: dict[int, Mail] = {}
@@ -36,7 +43,7 @@ class Letters:
         while True:
             row = self._rows.popleft()
             try:
-                mail = self._mail(row.raw_id)
+                mail = self._mail(row.raw_id) if row.campaign_id is None else self._copy(row)
             except Exception as error:  # noqa: BLE001 - one mail that breaks must not take its neighbours along
                 db.session.rollback()
                 self._spoilt(row, error)
@@ -53,6 +60,14 @@ class Letters:
         self._returned.clear()
         self._rows.clear()
         return rows
+
+    def _copy(self, row: Waiting) -> Mail:
+        """A copy of a campaign, made for its recipient."""
+        if self._make is None:
+            with reading():
+                self._make = campaigned.mails([row, *(one for one in self._rows if one.campaign_id is not None)])
+                db.session.rollback()
+        return self._make(row)
 
     def _mail(self, raw_id: int) -> Mail:
         mail = self._mails.get(raw_id)

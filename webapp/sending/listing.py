@@ -22,6 +22,7 @@ SHOWN = (
     Outgoing.request_id, Delivery.recipient, Delivery.domain, Delivery.state, Delivery.stream, Delivery.bounce, Delivery.attempts,
     Delivery.next_attempt_at, Delivery.host, Delivery.last_code, Delivery.last_reply, Delivery.last_error, Delivery.held_reason,
     Delivery.held_by, Delivery.on_wire_at, Delivery.sent_again, Delivery.finished_at, Delivery.created_at, Delivery.updated_at,
+    Delivery.campaign_id, Delivery.contact_id,
 )  # fmt: skip
 Shown = Row[Any]
 

@@ -5,7 +5,8 @@
        ├── captured (transport `capture`: nothing leaves)
        └── held, cancelled (by a person; held also while there is no way out), suppressed
 
-`next_attempt_at` is set exactly while a row waits for its time, the lease exactly while somebody works on it, so both indexes stay small.
+`next_attempt_at` is set exactly while a row waits for its time (not while it waits for its campaign), the lease exactly while somebody
+works on it, so both indexes stay small.
 """
 
 from datetime import datetime
@@ -111,7 +112,8 @@ class Delivery(Counted, Leased, Timestamps, Base):
     bounce_class: Mapped[str | None]
     #: how many attempts were made
     attempts: Mapped[int] = mapped_column(default=0)
-    #: when it goes next; set exactly while it waits (queued, deferred, uncertain that is sent again)
+    #: when it goes next; set exactly while it waits (queued, deferred, uncertain that is sent again), but for copies of a campaign that
+    #: stands still
     next_attempt_at: Mapped[datetime | None]
     #: where the last attempt went: host:port, `local` or `capture`
     host: Mapped[str | None]

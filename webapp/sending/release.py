@@ -14,7 +14,7 @@ def release_waiting() -> int:
     """Let up to 1,000 of them go when the platform has a way out; returns how many. The caller commits."""
     if ways.platform().open is None:
         return 0
-    query = select(Delivery.id, Delivery.workspace_id, Delivery.outgoing_id)
+    query = select(Delivery.id, Delivery.workspace_id, Delivery.outgoing_id, Delivery.campaign_id, Delivery.domain)
     query = query.where(Delivery.held_by == "transport", Delivery.state == "held")
     rows = list(db.session.execute(query.order_by(Delivery.id).limit(BATCH).with_for_update(skip_locked=True)))
     if not rows:
@@ -23,7 +23,7 @@ def release_waiting() -> int:
     change = update(Delivery).where(Delivery.id.in_([row.id for row in rows]))
     values = {"state": "queued", "next_attempt_at": now, "held_by": None, "held_reason": None, "updated_at": now}
     db.session.execute(change.values(values), execution_options={"synchronize_session": False})
-    ledger.count_moves((row.workspace_id, "held", "queued") for row in rows)
+    ledger.count_rows([(row, "held", "queued") for row in rows])
     history.released([row.id for row in rows], now)
     ledger.refresh_copies({row.outgoing_id for row in rows})
     for workspace_id in {row.workspace_id for row in rows}:

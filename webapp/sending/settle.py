@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from webapp.mail.smtp_out import SendResult
 from webapp.sending.classes import classify
-from webapp.sending.waits import DELAY_NOTICE, UNCERTAIN_S, next_attempt
+from webapp.sending.waits import DELAY_NOTICE, UNCERTAIN_S, next_attempt, next_of_campaign
 
 #: what is kept of a foreign reply, in characters
 MOST_REPLY = 2000
@@ -39,6 +39,9 @@ class Waiting(NamedTuple):
     delay_told_at: datetime | None = None
     #: since when its five days count, where that is not its creation
     waits_from: datetime | None = None
+    #: of a campaign's copy: the campaign, and the contact
+    campaign_id: int | None = None
+    contact_id: int | None = None
 
     @property
     def state_before(self) -> str:
@@ -82,9 +85,10 @@ def settled(outcome: Outcome, now: datetime) -> dict[str, Any]:
 
 
 def _later(outcome: Outcome, now: datetime) -> dict[str, Any]:
-    """A transient answer: another attempt, or none any more after five days."""
+    """A transient answer: another attempt, or none any more after five days; of a campaign's copy after the fourth."""
     row, result = outcome.row, outcome.result
-    again = next_attempt(row.waits_from or row.created_at, row.attempts + 1, now)
+    tries = row.attempts + 1
+    again = next_attempt(row.waits_from or row.created_at, tries, now) if row.campaign_id is None else next_of_campaign(tries, now)
     if again is None:
         _, kind = classify(result.code, result.text)
         return {"state": "bounced", "bounce": "expired", "bounce_class": kind, "report_at": now if row.reports else None}

@@ -12,6 +12,7 @@ from webapp.core.bulk import among
 from webapp.core.db import db
 from webapp.core.pending import Pending
 from webapp.messages.models import Message
+from webapp.sending import campaigned
 from webapp.sending.models import Delivery, Outgoing
 from webapp.sending.settle import Waiting
 
@@ -33,7 +34,7 @@ def tell(moved: Sequence[tuple[Waiting, str]]) -> None:
 
 def tell_moves(moves: Sequence[tuple[Waiting, str, str]]) -> None:
     """The same for rows in any state: (row, state before, state after)."""
-    count_moves((row.workspace_id, before, after) for row, before, after in moves)
+    count_rows(moves)
     alone: dict[str, list[int]] = {}
     for row, _, state in moves:
         if row.recipient_count == 1 and row.message_id is not None:
@@ -70,6 +71,12 @@ def count_moves(moves: Iterable[tuple[int, str | None, str | None]]) -> None:
             rollups.note("day", workspace_id, after, number)
         if after in CHARTED:
             rollups.note("hour", workspace_id, f"out.{after}", number)
+
+
+def count_rows(moves: Sequence[tuple[Any, str | None, str | None]]) -> None:
+    """Counters for rows that change: (row, state before, state after); those of campaigns count for these too."""
+    count_moves((row.workspace_id, before, after) for row, before, after in moves)
+    campaigned.moved(moves)
 
 
 def _write(session: Session, noted: dict[tuple[int, str], int]) -> None:

@@ -47,11 +47,17 @@ def _queued(row: Row, now: datetime) -> str:
     if row.last_error and ahead > 0:
         why_slow = f"{_server(row)} is to be sent to more slowly: {_plain(row.last_error)}"
         return f"Waits because {why_slow}. It goes {_in(row.next_attempt_at, now)}."
+    if row.next_attempt_at is None:
+        return _STANDS
     if ahead > 1:
         return f"Waits for its time and goes {_in(row.next_attempt_at, now)}."
     if ahead < -OVERDUE_S:
         return f"Its turn came {_ago(row.next_attempt_at, now)} ago; it waits behind others until a worker takes it."
     return "Waits for a worker to take it; it is next in line."
+
+
+#: of a row that waits for nothing but its campaign
+_STANDS = "Waits until its campaign goes on."
 
 
 def _leased(row: Row, _now: datetime) -> str:
@@ -64,6 +70,8 @@ def _deferred(row: Row, now: datetime) -> str:
         cause = f"{_server(row)} asked to try later ({_said(row)})"
     else:
         cause = f"{_server(row)} could not be reached ({_plain(row.last_error or 'no answer')})"
+    if row.next_attempt_at is None:
+        return f"{cause}; {tried}. {_STANDS}"
     if _ahead_s(row, now) < -OVERDUE_S:
         return f"{cause}; {tried}. Its turn came {_ago(row.next_attempt_at, now)} ago; it waits behind others."
     slow = f", later than planned: {_plain(row.last_error)}" if row.last_code is not None and row.last_error else ""
@@ -106,7 +114,8 @@ def _sent(row: Row, _now: datetime) -> str:
 def _bounced(row: Row, _now: datetime) -> str:
     if row.bounce == "expired":
         last = f"the last answer was {_said(row)}" if row.last_code is not None else f"the last error: {_plain(row.last_error or 'none')}"
-        return f"Given up after five days and {row.attempts} attempts; {last}."
+        long = "" if getattr(row, "campaign_id", None) else "five days and "
+        return f"Given up after {long}{row.attempts} attempts; {last}."
     if row.last_code is not None:
         return f"{_server(row)} refused it for good with {_said(row)}."
     return f"It cannot be delivered: {_plain(row.last_error or 'refused')}."

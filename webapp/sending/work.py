@@ -21,7 +21,7 @@ from webapp.core.db import db, reading
 from webapp.core.outside import outside
 from webapp.mail.smtp_out import SendResult
 from webapp.messages import admission, store
-from webapp.sending import carriers, ledger, ways, wire
+from webapp.sending import campaigned, carriers, ledger, ways, wire
 from webapp.sending.fleet import fleet
 from webapp.sending.journey import LOOK_S, Journey
 from webapp.sending.models import STREAMS, Delivery, Outgoing
@@ -57,15 +57,21 @@ def drain(until: float, streams: Sequence[str] = STREAMS, gives_way: Callable[[]
         crew.close()
 
 
-def send_stream(crew: "carriers.Crew", until: float, stream: str, gives_way: Callable[[], bool] = lambda: False) -> bool:
+def send_stream(
+    crew: "carriers.Crew", until: float, stream: str, gives_way: Callable[[], bool] = lambda: False,
+    claim: "Callable[[carriers.Crew, float, str], Batch | None] | None" = None,
+) -> bool:  # fmt: skip
     """Batch after batch until nothing is due (True) or time is up.
 
     While one batch travels the next one is claimed, and it sets out before the results of the first are all recorded: the connections
     never wait for the database.
+
+    claim  where the rows come from; `claim_batch` without it
     """
+    claim = claim or claim_batch
     back: Journey | None = None
     journey: Journey | None = None
-    batch = claim_batch(crew, until, stream)
+    batch = claim(crew, until, stream)
     try:
         while batch is not None or back is not None:
             journey, batch = batch.set_out(until) if batch is not None else None, None
@@ -77,12 +83,12 @@ def send_stream(crew: "carriers.Crew", until: float, stream: str, gives_way: Cal
             if gives_way():
                 until = time.monotonic()
             elif stream == "bulk" and time.monotonic() < until - AHEAD_S:
-                batch = claim_batch(crew, until, stream)
+                batch = claim(crew, until, stream)
             back, journey = _accompany(journey, crew, until, stream), None
             if batch is None and back is not None:
                 back.record_rest()
                 back = None
-            batch = batch or claim_batch(crew, until, stream)
+            batch = batch or claim(crew, until, stream)
         return time.monotonic() < until and fleet.has_room(FULL_S)
     except BaseException:
         if batch is not None:
@@ -95,16 +101,19 @@ def send_stream(crew: "carriers.Crew", until: float, stream: str, gives_way: Cal
 
 @dataclass
 class Batch:
-    """Rows that are claimed and have not set out; `carrier` takes them."""
+    """Rows that are claimed and have not set out; `carrier` takes them. `make`, `is_off`: as a `Journey` takes them."""
 
     owner: str
     notes: wire.Notes
     rows: list[Waiting]
     carrier: Carrier
+    make: campaigned.Make | None = None
+    is_off: Callable[[], bool] | None = None
 
     def set_out(self, until: float) -> Journey:
         """From now on they are sent."""
-        return Journey(self.owner, self.notes, self.rows, self.carrier, min(until, time.monotonic() + SLICE_S))
+        ends = min(until, time.monotonic() + SLICE_S)
+        return Journey(self.owner, self.notes, self.rows, self.carrier, ends, make=self.make, is_off=self.is_off)
 
 
 def claim_batch(crew: "carriers.Crew", until: float, stream: str) -> Batch | None:
@@ -159,6 +168,7 @@ def _accompany(journey: Journey, crew: "carriers.Crew", until: float, stream: st
     """Record what comes back until everybody is; None when the batch goes on alone, because it takes long."""
     patient_until = time.monotonic() + PATIENCE_S
     while not journey.wait(LOOK_S):
+        journey.look()
         journey.record_some()
         now = time.monotonic()
         if journey.is_moving:
@@ -193,7 +203,8 @@ def _deliver_one(row: Waiting) -> Outcome:
     try:
         with db.session.begin_nested():
             delivery, outgoing = db.session.get_one(Delivery, row.id), db.session.get_one(Outgoing, row.outgoing_id)
-            result = local.deliver(outgoing, delivery, store.load_raw(row.raw_id))
+            raw = store.load_raw(row.raw_id) if row.campaign_id is None else campaigned.mails([row])(row).raw
+            result = local.deliver(outgoing, delivery, raw)
     except SQLAlchemyError:
         raise
     except Exception as error:

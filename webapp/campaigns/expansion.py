@@ -1,0 +1,164 @@
+"""From the audience to the ledger: writing a row is claiming it.
+
+    lock campaign ─> next people ─> rows, leased by whoever sends them ─> position moves ─> commit, before a byte goes out
+
+All of it is one transaction, so whoever stands before the position was looked at once, and whoever has a row is in somebody's hands. Two
+workers take turns at the campaign's row. Whoever got one already (a merged twin) is left out by the ledger's unique address.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from webapp.campaigns import audience, copies, tallies
+from webapp.campaigns.compiling import Ready
+from webapp.campaigns.copies import Copies
+from webapp.campaigns.ledger_rows import insert_new
+from webapp.campaigns.models import Campaign
+from webapp.contacts.models import Contact
+from webapp.core import failpoints, live, queue
+from webapp.core.db import database_now, db
+from webapp.core.fast_rows import take_ids
+from webapp.sending import history, holds, ledger, return_path, ways
+from webapp.sending.models import Delivery, Outgoing
+from webapp.sending.settle import Waiting
+from webapp.suppressions import lookup
+
+#: people of one claim: the first ones are few, so that a letter that bounces is stopped early
+FIRST, BATCH = 100, 1000
+#: a campaign with a rate makes up for at most so much time in which nothing was taken, in seconds
+BURST_S = 1.0
+LIVE_EVENT = "campaigns-changed"
+_UNSYNCED = {"synchronize_session": False}
+#: what a claim needs of the campaign
+NEEDED = (
+    Campaign.id, Campaign.workspace_id, Campaign.version, Campaign.state, Campaign.mailbox_id, Campaign.outgoing_id, Campaign.group_ids,
+    Campaign.segment_ids, Campaign.exclude_group_ids, Campaign.exclude_segment_ids, Campaign.audience_position, Campaign.audience_last_id,
+    Campaign.is_expanded, Campaign.send_rate, Campaign.next_attempt_at, Campaign.skipped_count, Campaign.deleted_at,
+)  # fmt: skip
+
+
+@dataclass
+class Claimed:
+    """What one claim brought: rows to send, and who makes their mails. `is_changed`: the letter is another one by now, nothing was done."""
+
+    rows: list[Waiting] = field(default_factory=list)
+    make: Copies | None = None
+    is_changed: bool = False
+
+
+def claim(campaign_id: int, ready: Ready, version: int, owner: str, boot_id: str, first_state: str) -> Claimed:
+    """Take the next people of a campaign. The caller commits before anything is sent.
+
+    ready, version  its letter as the caller has it
+    first_state     what the platform's way out makes of new rows: queued (they are leased at once) or captured
+    """
+    campaign = db.session.execute(select(*NEEDED).where(Campaign.id == campaign_id).with_for_update(of=Campaign)).one_or_none()
+    if campaign is None or campaign.state != "sending" or campaign.is_expanded or campaign.deleted_at is not None:
+        return Claimed()
+    if campaign.version != version:
+        return Claimed(is_changed=True)
+    now = database_now()
+    most = _allowed(campaign, now)
+    if most < 1:
+        return Claimed()
+    last = campaign.audience_last_id or 0
+    window = audience.next_window(campaign, campaign.audience_position, most, last)
+    people = audience.look(campaign, window, [*_SEEN, *copies.columns(ready)])
+    going = [one for one in people if one.subscribed and one.bounced_at is None and one.complained_at is None]
+    is_last, position = window.is_last, window.upto
+    if len(going) > most:
+        is_last, position = False, going[most - 1].id
+        people = [one for one in people if one.id <= position]
+        going = going[:most]
+    barred = lookup.barred(campaign.workspace_id, [one.address for one in going], "bulk") if going else {}
+    going = [one for one in going if one.address not in barred]
+    rows, made = _write(campaign, going, owner, boot_id, first_state, now)
+    failpoints.hit("campaign.rows_written")
+    _move_on(campaign, position, is_last, made, len(people) - made, now)
+    chosen = {row.contact_id for row in rows}
+    values = {one.id: one[len(_SEEN) :] for one in going if one.id in chosen}
+    return Claimed(rows, Copies(campaign_id, ready, values) if rows else None)
+
+
+_SEEN = (Contact.id, Contact.address, Contact.domain, Contact.subscribed, Contact.bounced_at, Contact.complained_at)
+
+
+def _allowed(campaign: Row[Any], now: datetime) -> int:
+    """How many may be taken now."""
+    most = FIRST if campaign.audience_position == 0 else BATCH
+    if not campaign.send_rate:
+        return most
+    since = max(campaign.next_attempt_at or now, now - timedelta(seconds=BURST_S))
+    if since > now:
+        return 0
+    return min(most, 1 + int((now - since).total_seconds() * campaign.send_rate / 60))
+
+
+def _write(
+    campaign: Row[Any], people: Sequence[Any], owner: str, boot_id: str, first_state: str, now: datetime
+) -> tuple[list[Waiting], int]:
+    """The rows of these people; those that leave over the network now are leased. returns them, and how many rows there are in all"""
+    if not people:
+        return [], 0
+    slow = _slow_ones(campaign, people)
+    ids = take_ids(Delivery, len(people))
+    states = [("queued" if one.id in slow else "leased" if first_state == "queued" else first_state) for one in people]
+    written = insert_new(campaign, people, ids, states, owner, boot_id, now)
+    if len(written) < len(people):
+        kept = [(one, number, state) for one, number, state in zip(people, ids, states, strict=True) if number in written]
+        people, ids, states = [one for one, _, _ in kept], [number for _, number, _ in kept], [state for _, _, state in kept]
+    _count(campaign, people, states)
+    if "queued" in states:
+        queue.ring("sending.bulk")
+    if first_state == "captured":
+        history.copied([number for number, state in zip(ids, states, strict=True) if state == "captured"])
+    mail = db.session.execute(select(Outgoing.envelope_sender, Outgoing.raw_id).where(Outgoing.id == campaign.outgoing_id)).one()
+    rows = [
+        Waiting(
+            number, campaign.workspace_id, campaign.outgoing_id, None, campaign.mailbox_id, one.address, one.domain, "bulk", "queued", 0,
+            False, None, boot_id, now, mail.envelope_sender, mail.raw_id, 0, "", None, None, campaign.id, one.id,
+        )
+        for one, number, state in zip(people, ids, states, strict=True) if state == "leased"
+    ]  # fmt: skip
+    return return_path.signed(rows), len(people)
+
+
+def _slow_ones(campaign: Row[Any], people: Sequence[Any]) -> set[int]:
+    """Contacts whose rows the ordinary machinery takes: mailboxes of this installation, and whatever is on hold."""
+    here = ways.local_addresses([one.address for one in people], campaign.workspace_id)
+    on_hold = holds.holds_of({campaign.workspace_id})
+    found = {one.id for one in people if one.address in here}
+    if on_hold:
+        whole = (campaign.workspace_id, campaign.mailbox_id or 0) in on_hold
+        found |= {one.id for one in people if whole or (campaign.workspace_id, one.domain) in on_hold}
+    return found
+
+
+def _count(campaign: Row[Any], people: Sequence[Any], states: Sequence[str]) -> None:
+    sums: dict[Any, int] = {}
+    at_domains: dict[Any, int] = {}
+    for one, state in zip(people, states, strict=True):
+        sums[state] = sums.get(state, 0) + 1
+        place = (campaign.id, one.domain, None, state)
+        at_domains[place] = at_domains.get(place, 0) + 1
+    tallies.note({(campaign.workspace_id, campaign.id, None, state): number for state, number in sums.items()}, at_domains)
+    ledger.count_moves((campaign.workspace_id, None, state) for state in states)
+
+
+def _move_on(campaign: Row[Any], position: int, is_last: bool, made: int, skipped: int, now: datetime) -> None:
+    """These people were looked at."""
+    values: dict[str, Any] = {
+        "audience_position": max(position, campaign.audience_position), "is_expanded": is_last,
+        "skipped_count": campaign.skipped_count + skipped, "updated_at": Campaign.updated_at,
+    }  # fmt: skip
+    if campaign.send_rate and made:
+        since = max(campaign.next_attempt_at or now, now - timedelta(seconds=BURST_S))
+        values["next_attempt_at"] = since + timedelta(seconds=made * 60 / campaign.send_rate)
+    if is_last:
+        values |= {"recipients_count": tallies.total(campaign.workspace_id, campaign.id), "next_attempt_at": None}
+    db.session.execute(update(Campaign).where(Campaign.id == campaign.id).values(values), execution_options=_UNSYNCED)
+    live.notify(campaign.workspace_id, LIVE_EVENT)
