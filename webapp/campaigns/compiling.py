@@ -9,14 +9,12 @@ A change of the letter raises its version, so nothing has to be told to the work
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any
 
 from webapp.campaigns import letters
 from webapp.campaigns.models import Campaign
-from webapp.campaigns.plain_letter import compile_letter
 from webapp.core.db import db
 from webapp.domains import service as domains
-from webapp.mail.letter.model import Letter, SigningKey
+from webapp.mail.letter import Compiled, Letter, SigningKey, compile_letter
 
 #: campaigns that a process keeps compiled, and for how long keys are believed, in seconds
 MOST_KEPT, KEYS_S = 16, 60.0
@@ -26,12 +24,12 @@ MOST_KEPT, KEYS_S = 16, 60.0
 class Ready:
     """A compiled letter; `until`: when its keys are read again."""
 
-    compiled: Any
+    compiled: Compiled
     keys: tuple[SigningKey, ...]
     until: float
 
 
-def fresh(campaign: Campaign) -> tuple[Letter, Any]:
+def fresh(campaign: Campaign) -> tuple[Letter, Compiled]:
     """The letter as it stands now, and compiled. raises LetterError"""
     letter = letters.letter_of(campaign)
     return letter, compile_letter(letter)
@@ -60,6 +58,6 @@ def prepared(campaign_id: int, version: int) -> Ready:
 
 
 def signing_keys(campaign: Campaign) -> tuple[SigningKey, ...]:
-    """What signs mail from its sender's domain."""
+    """What signs mail from its sender's domain, the RSA key first, so that its signature stands on top."""
     name = campaign.from_email.rpartition("@")[2]
-    return tuple(SigningKey(key.domain, key.selector, key.private) for key in domains.signing_keys(name, campaign.workspace_id))
+    return tuple(SigningKey(key.domain, key.selector, key.private) for key in reversed(domains.signing_keys(name, campaign.workspace_id)))
