@@ -24,35 +24,40 @@ from webapp.mail.letter.values import PLACES, TOKEN, Pieces, Slot, words_of
 
 _TOKEN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
 _LONGEST_TOKEN = 72
-#: values that each gap remembers, and the longest that are worth it
+#: values that are remembered of each field, and the longest that are worth it
 _REMEMBERED, _SHORT = 2048, 64
-_AS_IT_IS = frozenset("th")
 
 
-class _Encoded(dict[str, bytes]):
-    """What one gap holds for a value, in quoted-printable; remembers values, because first names and cities come again and again."""
+_Gaps = tuple[bytes, ...]
 
-    __slots__ = ("_fallback", "_place", "_plain")
 
-    def __init__(self, slot: Slot) -> None:
+class _Forms(dict[str, tuple[Any, ...]]):
+    """Every form in which a letter needs one field: bytes in quoted-printable for the body, text for the subject.
+
+    Remembers values, because first names and cities come again and again.
+    """
+
+    __slots__ = ("_empty", "_slots")
+
+    def __init__(self, slots: list[Slot]) -> None:
         super().__init__()
-        self._place = PLACES[slot.place]
-        self._plain = slot.place in _AS_IT_IS
-        self._fallback = quoted(self._place(slot.fallback))
+        self._slots = slots
+        self._empty = tuple(slot.fallback if slot.place == "s" else quoted(PLACES[slot.place](slot.fallback)) for slot in slots)
 
-    def __missing__(self, value: str) -> bytes:
-        words = words_of(value)
-        if not words:
-            data = self._fallback
+    def __missing__(self, value: str) -> tuple[Any, ...]:
+        data = value.encode("utf-8", "replace")
+        if data and is_harmless(data) and data[-1:] != b" ":
+            places = [slot.place for slot in self._slots]
+            forms = tuple([value if place == "s" else data if place in "th" else quoted(PLACES[place](value)) for place in places])
         else:
-            data = words.encode()
-            if not (self._plain and is_harmless(data)):
-                data = quoted(self._place(words))
+            words, forms = words_of(value), self._empty
+            if words:
+                forms = tuple([words if slot.place == "s" else quoted(PLACES[slot.place](words)) for slot in self._slots])
         if len(value) <= _SHORT:
             if len(self) >= _REMEMBERED:
                 self.clear()
-            self[value] = data
-        return data
+            self[value] = forms
+        return forms
 
 
 class Compiled:
@@ -76,8 +81,20 @@ class Compiled:
         self._head = heads.Head(letter, heads.plain_content(kind))
         self._raw, self._relaxed = _spread(self._head.raw, b""), _spread(self._head.canonical, b"")
         self._subject = _spread(_statics(prepared.subject, ""), "")
-        self._subject_gaps = [(piece.field, piece.fallback) for piece in prepared.subject if isinstance(piece, Slot)]
-        self._prepare_body(_body(prepared, kind))
+        body = _body(prepared, kind)
+        self._body = _spread(_statics(body, b""), b"")
+        self._whole = [*self._raw[:-1], self._raw[-1] + self._body[0], *self._body[1:]]
+        body_gaps = [piece for piece in body if isinstance(piece, Slot)]
+        subject_gaps = [piece._replace(place="s") for piece in prepared.subject if isinstance(piece, Slot)]
+        # Where each form stands in the list that is made for a person: the token, twice (as bytes, as text), then field by field.
+        order = [TOKEN, TOKEN._replace(place="s")]
+        self._forms: list[tuple[str | None, _Forms]] = []
+        for field in dict.fromkeys(slot.field for slot in (*body_gaps, *subject_gaps) if slot.field != TOKEN.field):
+            slots = list(dict.fromkeys(slot for slot in (*body_gaps, *subject_gaps) if slot.field == field))
+            self._forms.append((None if field == "email" else field, _Forms(slots)))
+            order += slots
+        self._pick_body = _picker([order.index(slot) for slot in body_gaps])
+        self._pick_subject = _picker([order.index(slot) for slot in subject_gaps])
         self._dated: tuple[int, bytes] = (-1, b"")
         self._signing: tuple[Sequence[SigningKey], list[Signer]] = ((), [])
 
@@ -91,8 +108,10 @@ class Compiled:
         at      seconds since 1970 for Date; None: now
         raises  BadAddress (a ValueError) when the address cannot stand in a header
         """
-        gaps, _ = self._header_gaps(person, int(time.time()) if at is None else at)
-        return _filled(self._raw, gaps) + self._content(person)
+        head, _, body = self._gaps(person, int(time.time()) if at is None else at)
+        parts = self._whole[:]
+        parts[1::2] = (*head, *body)
+        return b"".join(parts)
 
     def fill_signed(self, person: Person, keys: Sequence[SigningKey], at: int | None = None) -> bytes:
         """The mail with one DKIM-Signature for each key, the first one's on top; hand over the same sequence of keys each time."""
@@ -101,52 +120,31 @@ class Compiled:
             signers = [Signer(key, self._head.names) for key in keys]
             self._signing = (keys, signers)
         second = int(time.time()) if at is None else at
-        gaps, relaxed_gaps = self._header_gaps(person, second)
-        body = self._content(person)
-        relaxed = _filled(self._relaxed, relaxed_gaps)
+        head, relaxed_head, body_gaps = self._gaps(person, second)
+        body = _filled(self._body, body_gaps)
+        relaxed = _filled(self._relaxed, relaxed_head)
         body_hash = b2a_base64(sha256(body).digest(), newline=False)
-        return b"".join([*[signer.line(relaxed, body_hash, second) for signer in signers], _filled(self._raw, gaps), body])
+        return b"".join([*[signer.line(relaxed, body_hash, second) for signer in signers], _filled(self._raw, head), body])
 
-    def _prepare_body(self, pieces: list[bytes | Slot]) -> None:
-        gaps = [piece for piece in pieces if isinstance(piece, Slot)]
-        distinct = list(dict.fromkeys(gap for gap in gaps if gap != TOKEN))
-        self._encoded = [(None if slot.field == "email" else slot.field, _Encoded(slot)) for slot in distinct]
-        # Place 0 holds the token, place 1 nothing: itemgetter answers with a tuple from two places on.
-        places = [0 if gap == TOKEN else distinct.index(gap) + 2 for gap in gaps]
-        statics = _statics(pieces, b"")
-        while len(places) < 2:
-            places.append(1)
-            statics.append(b"")
-        self._template = _spread(statics, b"")
-        self._pick: Callable[[list[bytes]], tuple[bytes, ...]] = itemgetter(*places)
-
-    def _content(self, person: Person) -> bytes:
-        email, values, _, token, _ = person
-        filled = [token.encode(), b""]
-        for field, encoded in self._encoded:
-            value: Any = email if field is None else values.get(field)
-            filled.append(encoded[value if type(value) is str else words_of(value)])
-        return _filled(self._template, self._pick(filled))
-
-    def _header_gaps(self, person: Person, second: int) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
-        """What stands in the header's gaps: as sent, and relaxed."""
+    def _gaps(self, person: Person, second: int) -> tuple[_Gaps, _Gaps, _Gaps]:
+        """What stands in the gaps of the header as sent, of the header relaxed, and of the body."""
         email, values, number, token, name = person
         ticket = token.encode("utf-8", "replace")
         if ticket.translate(None, _TOKEN) or len(ticket) > _LONGEST_TOKEN:
             raise ValueError(f"A token has up to {_LONGEST_TOKEN} letters, digits and -._~.")
+        forms: list[Any] = [ticket, token]
+        for field, known in self._forms:
+            value = email if field is None else values.get(field)
+            forms += known[value if type(value) is str else words_of(value)]
+        line = self._subject[:]
+        line[1::2] = self._pick_subject(forms)
+        subject, subject_relaxed = heads.subject("".join(line))
+        to, to_relaxed = heads.to(email, name)
         dated = self._dated
         if dated[0] != second:
             dated = self._dated = (second, formatdate(second).replace("-0000", "+0000").encode())
-        parts = self._subject[:]
-        if self._subject_gaps:
-            parts[1::2] = [
-                token if field == TOKEN.field else words_of(email if field == "email" else values.get(field)) or fallback
-                for field, fallback in self._subject_gaps
-            ]
-        to, to_relaxed = heads.to(email, name)
-        subject, subject_relaxed = heads.subject("".join(parts))
         rest = (dated[1], b"%d" % number, *(ticket,) * self._head.tokens)
-        return (to, subject, *rest), (to_relaxed, subject_relaxed, *rest)
+        return (to, subject, *rest), (to_relaxed, subject_relaxed, *rest), self._pick_body(forms)
 
 
 def compile_letter(letter: Letter) -> Compiled:
@@ -201,6 +199,13 @@ def _spread(statics: list[AnyStr], empty: AnyStr) -> list[AnyStr]:
     spread = [empty] * (2 * len(statics) - 1)
     spread[::2] = statics
     return spread
+
+
+def _picker(places: list[int]) -> Callable[[list[Any]], tuple[Any, ...]]:
+    """Takes these places of a list."""
+    if len(places) > 1:
+        return itemgetter(*places)  # with one place it answers with the bare item
+    return lambda forms: tuple([forms[place] for place in places])
 
 
 def _filled(template: list[bytes], gaps: Sequence[bytes]) -> bytes:

@@ -84,8 +84,7 @@ def plain_content(content_type: str) -> bytes:
 def to(email: str, name: str) -> tuple[bytes, bytes]:
     """The value of To: (as sent, relaxed). raises BadAddress"""
     data = email.encode("utf-8", "replace")
-    local, at, domain = data.partition(b"@")
-    if not at or not local or not domain or data.translate(None, _ATOMS) != b"@":
+    if data.translate(None, _ATOMS) != b"@" or data[:1] == b"@" or data[-1:] == b"@":
         data = parse_address(email).text.encode()
         if b"\0" in data:
             raise BadAddress("The address holds a control character.")

@@ -58,7 +58,7 @@ def as_address(words: str) -> str:
 
 def as_line(words: str) -> str:
     """For a header."""
-    return words if words.isprintable() and "  " not in words and "\xa0" not in words else _BLANKS.sub(" ", words).strip()
+    return words if words.isprintable() and "  " not in words and words.strip(" ") == words else _BLANKS.sub(" ", words).strip()
 
 
 def as_html_address(words: str) -> str:
