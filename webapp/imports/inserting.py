@@ -1,0 +1,123 @@
+"""New contacts by the thousand: SQLite takes one `executemany`, PostgreSQL a COPY into a table of its own and one INSERT from there."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import repeat
+from typing import Any
+
+import orjson
+
+from webapp.contacts.values import NAMES
+from webapp.core.db import db, is_sqlite
+from webapp.imports.cleaning import Clean
+from webapp.imports.deciding import Wanted, subscribed_of
+
+#: columns that a file may fill, in the order in which they go in
+TEXTS = (
+    "name", "first_name", "last_name", "company", "phone", "job_title", "street", "city", "state", "postal_code", "country", "lead_score",
+)  # fmt: skip
+_NOTHING: Mapping[str, Any] = {**dict.fromkeys(NAMES, ""), "lead_score": 0}
+#: how a column is written where the file says nothing about it
+_CONSTANT = {"name": "''", "first_name": "''", "last_name": "''", "lead_score": "0", "custom_fields": "'{}'", "subscribed": "true"}
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "\b": "\\b", "\f": "\\f", "\v": "\\v"})
+
+
+class Again(Exception):
+    """Somebody else made one of these contacts at this moment: the batch is to be done again."""
+
+
+@dataclass(frozen=True)
+class Made:
+    """Ids of the new contacts lie between these, whoever else made some in between."""
+
+    number: int
+    first: int
+    last: int
+
+
+def insert(wanted: Wanted, clean: Clean, indexes: Sequence[int], stopped: set[str], now: datetime) -> Made:
+    """Add contacts; whoever is in `stopped` comes in as not subscribed. raises Again"""
+    chosen = clean.of(indexes)
+    columns: dict[str, Sequence[Any]] = {"email": chosen.emails, "address": chosen.addresses}
+    columns["domain"] = [address.rpartition("@")[2] for address in chosen.addresses]
+    for name in TEXTS:
+        if name in chosen.texts:
+            columns[name] = _filled(chosen.texts[name], _NOTHING.get(name))
+    if chosen.custom is not None:
+        columns["custom_fields"] = [orjson.dumps({**wanted.defaults, **values}).decode() for values in chosen.custom]
+    elif wanted.defaults:
+        columns["custom_fields"] = list(repeat(orjson.dumps(dict(wanted.defaults)).decode(), len(chosen)))
+    subscribed = subscribed_of(chosen, range(len(chosen)), stopped)
+    if subscribed is not None and not all(subscribed):
+        columns["subscribed"] = subscribed
+        own, moment = chosen.subscribed or repeat(None), _time(now) if is_sqlite() else f"{_time(now)}+00"
+        columns["unsubscribed_at"] = [moment if said is False else None for said, _ in zip(own, chosen.addresses, strict=False)]
+    put = _put_sqlite if is_sqlite() else _put_postgres
+    return put(wanted, columns, len(chosen), now)
+
+
+def _filled(values: list[Any], nothing: Any) -> list[Any]:
+    return [nothing if value is None else value for value in values] if nothing is not None and None in values else values
+
+
+def _time(moment: datetime) -> str:
+    """As SQLite keeps a time; PostgreSQL wants to know the zone too."""
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
+
+def _constants(wanted: Wanted, columns: Mapping[str, Any], now: datetime, postgres: bool) -> dict[str, str]:
+    """Column -> literal for what is the same in all rows; nothing in it comes from outside."""
+    moment = f"'{_time(now)}{'+00' if postgres else ''}'"
+    fixed = {name: literal for name, literal in _CONSTANT.items() if name not in columns}
+    return {
+        **fixed, "workspace_id": str(int(wanted.workspace_id)), "import_id": str(int(wanted.import_id)), "source": "'import'",
+        "is_indexed": "false", "created_at": moment, "updated_at": moment,
+    }  # fmt: skip
+
+
+def _put_sqlite(wanted: Wanted, columns: Mapping[str, Sequence[Any]], number: int, now: datetime) -> Made:
+    """The write lock of the transaction keeps the ids in a row."""
+    constants = _constants(wanted, columns, now, False)
+    driver: Any = db.session.connection().connection.dbapi_connection
+    known = driver.execute("SELECT seq FROM sqlite_sequence WHERE name = 'contacts'").fetchone()
+    first = (known[0] if known else 0) + 1
+    names, marks = ", ".join([*columns, *constants]), ", ".join([*("?" for _ in columns), *constants.values()])
+    driver.executemany(f"INSERT INTO contacts ({names}) VALUES ({marks})", zip(*columns.values(), strict=True))  # noqa: S608 - names of our own
+    return Made(number, first, first + number - 1)
+
+
+def _put_postgres(wanted: Wanted, columns: Mapping[str, Sequence[Any]], number: int, now: datetime) -> Made:
+    """The table for the COPY belongs to the connection and is empty after each commit."""
+    constants = _constants(wanted, columns, now, True)
+    names = ", ".join(columns)
+    driver: Any = db.session.connection().connection.dbapi_connection
+    with driver.cursor() as cursor:
+        cursor.execute("SELECT to_regclass('pg_temp.contact_import_rows')")
+        if cursor.fetchone()[0] is None:
+            kept = ", ".join(("email", "address", "domain", *TEXTS, "custom_fields", "subscribed", "unsubscribed_at"))
+            cursor.execute(
+                f"CREATE TEMP TABLE contact_import_rows ON COMMIT DELETE ROWS AS SELECT {kept} FROM contacts LIMIT 0"  # noqa: S608
+            )
+        cursor.execute("TRUNCATE pg_temp.contact_import_rows")
+        with cursor.copy(f"COPY pg_temp.contact_import_rows ({names}) FROM STDIN") as copy:
+            copy.write("\n".join(map("\t".join, zip(*map(_copied, columns.values()), strict=True))) + "\n")
+        cursor.execute(
+            f"WITH made AS (INSERT INTO contacts ({names}, {', '.join(constants)}) SELECT {names}, {', '.join(constants.values())}"  # noqa: S608
+            " FROM pg_temp.contact_import_rows ON CONFLICT (workspace_id, address) DO NOTHING RETURNING id)"
+            " SELECT count(*), min(id), max(id) FROM made"
+        )
+        made, first, last = cursor.fetchone()
+    if made != number:
+        raise Again
+    return Made(number, first, last)
+
+
+def _copied(values: Sequence[Any]) -> Sequence[str]:
+    """A column as COPY reads it."""
+    if isinstance(values[0], bool):
+        return ["t" if value else "f" for value in values]
+    if None not in values and isinstance(values[0], str):
+        together = "".join(values)
+        return values if together.isprintable() and "\\" not in together else [value.translate(_ESCAPES) for value in values]
+    return ["\\N" if value is None else str(value).translate(_ESCAPES) for value in values]

@@ -1,0 +1,221 @@
+"""An import at work: one batch after the other, each in one transaction with the place where the next one begins.
+
+A kill at any moment leaves the contacts and the place as they were after the last whole batch, so no row goes in twice and none is lost.
+Reading and checking happen between the transactions; a batch is as large as fits into a few dozen milliseconds of writing.
+"""
+
+import time
+from contextlib import closing, suppress
+from dataclasses import asdict, replace
+from typing import Any, BinaryIO
+
+from sqlalchemy import select
+
+from webapp.contacts import field_values, tags
+from webapp.contacts.models import Contact, ContactGroup, CustomField, Tag
+from webapp.contacts.telling import tell
+from webapp.core import counters, failpoints, live
+from webapp.core.blobs import BlobMissing, blobs
+from webapp.core.db import db, utcnow
+from webapp.core.errors import Invalid
+from webapp.core.queue import ring
+from webapp.imports import changing, problems
+from webapp.imports.cleaning import Clean, Cleaner, Problem
+from webapp.imports.columns import Plan, checked
+from webapp.imports.deciding import Wanted, barred_of, by_turns, decide, find_known
+from webapp.imports.inserting import Again, insert
+from webapp.imports.models import ContactImport
+from webapp.imports.reading import Batch, Rows
+
+#: rows of a batch, and how long its transaction may take
+LEAST, FIRST, MOST = 250, 2000, 10_000
+GOAL_S = 0.05
+TRIES = 5
+#: different tags that one batch may bring along
+MOST_NEW_TAGS = 500
+LIVE_EVENT = "imports-changed"
+#: drains that other features have for contacts that came in
+AFTER: list[str] = []
+
+
+class Broken(Exception):
+    """The import cannot go on; the sentence says why."""
+
+
+class Run:
+    """An import that is being worked on, by one job, for a few seconds."""
+
+    def __init__(self, job: ContactImport, *, looking: bool = False) -> None:
+        self.id, self.workspace_id = job.id, job.workspace_id
+        self.plan, fields = plan_of(job, looking=looking)
+        self.cleaner = Cleaner(self.plan, len(job.shape["titles"]), fields)
+        self.wanted = wanted_of(job, self.cleaner)
+        self.consent = job.consent
+        self.evidence = evidence_of(job)
+        self.file = open_ready(job)
+        self.rows = Rows(self.file, job.shape["separator"], job.byte, job.line)
+        self.byte, self.size = job.byte, FIRST
+
+    def close(self) -> None:
+        self.file.close()
+
+    def step(self, owner: str) -> bool:
+        """One batch. returns whether there is more to do; False as well when somebody paused or took over. raises Broken"""
+        began = time.monotonic()
+        batch = self.rows.take(self.size)
+        clean = self.cleaner.clean(batch)
+        for tries in range(1, TRIES + 1):
+            writing = time.monotonic()
+            try:
+                going_on = self._write(batch, clean, owner, began)
+                break
+            except Again:
+                db.session.rollback()
+                if tries == TRIES:
+                    raise Broken("Others add the same people at the same time. Go on with it later.") from None
+        took = time.monotonic() - writing
+        if len(batch.rows) >= self.size:
+            self.size = max(LEAST, min(MOST, int(self.size * min(2.0, max(0.5, GOAL_S / max(took, 0.001))))))
+        return going_on
+
+    def _write(self, batch: Batch, clean: Clean, owner: str, began: float) -> bool:
+        job = db.session.get(ContactImport, self.id, with_for_update=True, populate_existing=True)
+        if job is None or job.state != "running" or job.lease_owner != owner or job.byte != self.byte:
+            db.session.rollback()
+            return False
+        found = list(clean.problems)
+        self._still_there(job)
+        for part in by_turns(clean):
+            found += self._take(job, part)
+        found.sort(key=lambda one: one.line)
+        problems.keep(self.id, found)
+        job.failed += len(found)
+        job.position += clean.read
+        job.byte, job.line = batch.byte, batch.line
+        job.worked_s += time.monotonic() - began
+        failpoints.hit("import.before_commit")
+        if batch.is_last:
+            finish(job)
+        live.notify(self.workspace_id, LIVE_EVENT)
+        for name in AFTER:
+            ring(name)
+        db.session.commit()
+        failpoints.hit("import.after_commit")
+        self.byte = batch.byte
+        return not batch.is_last
+
+    def _still_there(self, job: ContactImport) -> None:
+        """Tags and groups that were deleted meanwhile are given to nobody any more; the others are held."""
+
+        def held(model: Any, ids: list[int]) -> frozenset[int]:
+            if not ids:
+                return frozenset()
+            query = select(model.id).where(model.workspace_id == self.workspace_id, model.id.in_(ids)).order_by(model.id)
+            return frozenset(db.session.scalars(query.with_for_update(read=True, key_share=True)))
+
+        self.wanted = replace(self.wanted, tag_ids=held(Tag, job.tag_ids), group_ids=held(ContactGroup, job.group_ids))
+
+    def _take(self, job: ContactImport, clean: Clean) -> list[Problem]:
+        """Rows in which each address stands once. returns those that are refused after all"""
+        if not len(clean):
+            return []
+        now = utcnow()
+        own = self._named(clean)
+        known = find_known(self.wanted, clean.addresses, {*self.wanted.tag_ids, *own.values()}, hold=True)
+        stopped = barred_of(self.workspace_id, clean.addresses)
+        found = decide(self.wanted, clean, known, stopped, own, now)
+        changing.apply(self.wanted, found.changes, now, self.evidence)
+        if found.new:
+            made = insert(self.wanted, clean, found.new, stopped, now)
+            counters.bump(self.workspace_id, Contact.__tablename__, made.number)
+            consent = f"{self.consent} ({self.evidence})" if self.consent else None
+            changing.give_all(self.wanted, made, now, consent)
+            if own and clean.tags is not None:
+                marked = {clean.addresses[index]: clean.tags[index] for index in found.new if clean.tags[index]}
+                changing.give_own_tags(self.wanted, made, marked, own)
+            job.first_id = made.first if job.first_id is None else min(job.first_id, made.first)
+            job.last_id = made.last if job.last_id is None else max(job.last_id, made.last)
+        job.created += len(found.new)
+        job.updated += len(found.changes)
+        job.unchanged += found.unchanged
+        job.skipped += found.skipped
+        job.suppressed += found.suppressed
+        return found.problems
+
+    def _named(self, clean: Clean) -> dict[str, int]:
+        """The tags of the rows themselves, made where they are missing: name -> id."""
+        names = sorted({name for one in clean.tags or () for name in one})
+        if len(names) > MOST_NEW_TAGS:
+            raise Broken("The column of tags holds hundreds of different tags. Map it to a custom field instead.")
+        found: dict[str, int] = {}
+        for start in range(0, len(names), tags.MOST_NAMES):
+            found |= {tag.name: tag.id for tag in tags.named(self.workspace_id, names[start : start + tags.MOST_NAMES])}
+        return found
+
+
+def evidence_of(job: ContactImport) -> str:
+    """What consents that an import wrote are known by."""
+    return f"Import {job.id} of {job.filename}"
+
+
+def plan_of(job: ContactImport, *, looking: bool = False) -> tuple[Plan, dict[str, Any]]:
+    """The mapping of an import, and its custom fields by key. looking: fields that are still to be made are there too. raises Broken"""
+    fields = field_values.of_workspace(job.workspace_id)
+    try:
+        plan = checked(job.shape["titles"], job.mapping, fields)
+    except Invalid as error:
+        raise Broken(error.message) from None
+    if plan.missing and looking:
+        fields += [CustomField(key=key, label=title, type="text", options=[], required=False) for key, title in plan.missing.items()]
+    elif plan.missing:
+        raise Broken(f"The custom field {next(iter(plan.missing))} was deleted. Define it again, or import anew without it.")
+    return plan, {field.key: field for field in fields}
+
+
+def wanted_of(job: ContactImport, cleaner: Cleaner) -> Wanted:
+    """What it asks for. The names follow each other: a file with one of them sets the others."""
+    texts = {name for name in cleaner.plan.places if hasattr(Contact, name) and name not in ("email", "tags", "subscribed")}
+    if texts & {"name", "first_name", "last_name"}:
+        texts |= {"name", "first_name", "last_name"}
+    defaults = {}
+    for field in cleaner.fields.values():
+        if field.default is not None:
+            with suppress(Invalid):  # the options may have changed since
+                defaults[field.key] = field_values.default_of(field)
+    ids = frozenset(job.tag_ids), frozenset(job.group_ids)
+    return Wanted(job.id, job.workspace_id, job.duplicates, tuple(sorted(texts)), *ids, defaults)
+
+
+def open_ready(job: ContactImport) -> BinaryIO:
+    """The CSV that is read. raises Broken"""
+    try:
+        return blobs().open(job.ready_key or job.file_key)
+    except BlobMissing:
+        raise Broken("The uploaded file is gone from the store of large bodies. Upload it again.") from None
+
+
+def finish(job: ContactImport, state: str = "finished", problem: str | None = None) -> None:
+    """It came to an end; what became of the contacts is told once."""
+    job.state, job.problem, job.finished_at = state, problem, utcnow()
+    job.lease_until = job.lease_owner = None
+    if state == "finished":
+        job.total = job.position
+    tell(job.workspace_id)
+    live.notify(job.workspace_id, LIVE_EVENT)
+
+
+def work(job_id: int, owner: str, until: float) -> bool:
+    """Batches until the time is used. returns whether there is more to do. raises Broken"""
+    job = db.session.get_one(ContactImport, job_id)
+    run = Run(job)
+    db.session.rollback()
+    with closing(run):
+        while run.step(owner):
+            if time.monotonic() >= until:
+                return True
+    return False
+
+
+def shape_of(shape: Any) -> dict[str, Any]:
+    """As the row keeps it."""
+    return asdict(shape)
