@@ -276,7 +276,7 @@ def _make_active(dialect: str) -> Any:
     table: Any = Contact.__table__
     at = bindparam("at", type_=table.c.last_active_at.type)
     later = case((table.c.last_active_at > at, table.c.last_active_at), else_=at)
-    return update(table).where(table.c.id == bindparam("key")).values(last_active_at=later)
+    return update(table).where(table.c.id == bindparam("key")).values(last_active_at=later, updated_at=table.c.updated_at)
 
 
 _begin, _change, _click, _active = Statement(_make_begin), Statement(_make_change), Statement(_make_click), Statement(_make_active)

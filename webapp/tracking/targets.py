@@ -6,7 +6,7 @@ checked once more: http or https, a host without a user name before it, no contr
 
 import re
 import threading
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from sqlalchemy import select
 
@@ -21,6 +21,7 @@ from webapp.tracking import resolving
 #: targets that a process remembers; a number is never given to another target
 MOST = 20_000
 _ODD = re.compile(r"[\x00-\x20\x7f\\]")
+_HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9.])?|[0-9A-Fa-f:.]{2,45}")
 _known: dict[tuple[int, int], tuple[str, tuple[str, ...]]] = {}
 _lock = threading.Lock()
 
@@ -35,19 +36,25 @@ def target(mark: Mark, number: int) -> str | None:
 
 
 def safe(url: str) -> str | None:
-    """The same address when a browser may be sent there.
+    """The same address when a browser may be sent there, its host in ASCII.
 
     >>> safe("//evil.test/") or safe("https://ann@evil.test/") or safe("javascript:alert(1)")
+    >>> safe("https://b%C3%BCcher.test/neu")
+    'https://xn--bcher-kva.test/neu'
     """
     if _ODD.search(url) or not url.isascii():
         return None
     try:
         parts = urlsplit(url)
+        host, port = unquote(parts.hostname or ""), parts.port
+        if not host.isascii():
+            host = host.encode("idna").decode("ascii")
     except ValueError:
         return None
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
+    if parts.scheme not in ("http", "https") or "@" in parts.netloc or not _HOST.fullmatch(host):
         return None
-    return url
+    place = (f"[{host}]" if ":" in host else host) + (f":{port}" if port is not None else "")
+    return urlunsplit((parts.scheme, place, parts.path, parts.query, parts.fragment))
 
 
 def forget() -> None:
