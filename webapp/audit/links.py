@@ -18,9 +18,13 @@ PAGES: dict[str, tuple[str, str | None]] = {
     "member": ("accounts.members", None),
     "invitation": ("accounts.members", None),
     "catcher": ("catcher.list_page", None),
+    "contact": ("contacts.show_page", "contact_id"),
+    "contact_group": ("contact_groups.show_page", "group_id"),
+    "tag": ("contact_tags.edit_page", "tag_id"),
+    "custom_field": ("contact_fields.edit_page", "field_id"),
 }
 #: verbs after which the thing is not there any more
-GONE = (".delete", ".purge", ".give_up")
+GONE = (".delete", ".purge", ".give_up", ".erase")
 
 
 def target_url(entry: AuditEntry) -> str | None:

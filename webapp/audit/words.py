@@ -49,6 +49,22 @@ WHOLE = {
     "delivery.undo_cancel": ("took back the cancelling of", True),
     "delivery.undo_treat_as_sent": ("put in doubt again the mail to", True),
     "delivery.undo_send_again": ("took back the second sending to", True),
+    "contact.note": ("wrote a note about", True),
+    "contact.delete_note": ("deleted a note about", True),
+    "contact.tag": ("tagged", True),
+    "contact.untag": ("took a tag from", True),
+    "contact.join": ("put into a group", True),
+    "contact.leave": ("took out of a group", True),
+    "contact.subscribe": ("subscribed", True),
+    "contact.unsubscribe": ("unsubscribed", True),
+    "contact.merge": ("merged another contact into", True),
+    "contact.export": ("took the data of", True),
+    "contact.erase": ("erased", True),
+    "contact_group.add": ("added members to", True),
+    "contact_group.remove": ("removed members from", True),
+    "tag.add": ("gave contacts the tag", True),
+    "tag.remove": ("took from contacts the tag", True),
+    "custom_field.order": ("changed the order of", True),
 }
 
 

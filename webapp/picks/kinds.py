@@ -111,6 +111,7 @@ class Kind:
     choose   (actor, filters of the list's address or None, ids or None) -> SELECT of ids, narrowed to what the actor sees. raises Invalid
     summary  (actor, SELECT of ids) -> ["2 active", "4,210 messages"], shown in the bar before anything is pressed
     home     address of the list
+    elsewhere  knows the addresses (paths) of other lists with such rows, to which one comes back as well
     event    what its list listens to
     """
 
@@ -123,6 +124,7 @@ class Kind:
     home: Callable[[], str]
     event: str
     actions: tuple[Action, ...]
+    elsewhere: Callable[[str], bool] = lambda path: False
 
     def words(self, number: int) -> str:
         return f"{number:,} {self.noun if number == 1 else self.plural}"

@@ -112,7 +112,7 @@ def _ids(given: Any) -> list[int]:
 def _home(kind: Kind, asked: str) -> str:
     """Back to the list, with its filters, never elsewhere."""
     home = kind.home()
-    fits = asked == home or asked.startswith((f"{home}?", f"{home}#"))
+    fits = asked == home or asked.startswith((f"{home}?", f"{home}#")) or kind.elsewhere(asked.partition("?")[0])
     return asked if fits and "\\" not in asked and "\n" not in asked else home
 
 

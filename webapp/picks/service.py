@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from sqlalchemy import Select, delete, func, insert, literal, select, update
+from sqlalchemy import Select, func, insert, literal, select, update
 
 from webapp.core import live, queue
 from webapp.core.actor import Actor
@@ -104,14 +104,6 @@ def undo(actor: Actor, change_id: int) -> PickChange:
     db.session.flush()
     _begin(actor, change)
     return change
-
-
-def forget_rows(kind: str, row_ids: list[int]) -> int:
-    """Orders of this kind forget what these rows were, so that nothing of them can be brought back. returns how many marks went"""
-    orders = select(PickChange.id).where(PickChange.kind == kind)
-    gone = delete(PickRow).where(PickRow.change_id.in_(orders), PickRow.row_id.in_(row_ids))
-    result: Any = db.session.execute(gone, execution_options=_UNSYNCED)
-    return int(result.rowcount)
 
 
 def _begin(actor: Actor, change: PickChange) -> None:

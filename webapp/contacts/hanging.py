@@ -1,0 +1,35 @@
+"""What features above hang on the pages of contacts; each of them sets its own in `init_app` of one of its doors.
+
+    hanging.segments = lambda actor: [(7, "Big spenders")]        offered as a filter of the list
+    hanging.campaigns = lambda actor, contact_id: [Got(…)]        shown on the page of a contact, newest first
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from webapp.core.actor import Actor
+
+
+@dataclass(frozen=True)
+class Got:
+    """One campaign that went to a contact. state: of its delivery; url: its page, None for who may not see it."""
+
+    name: str
+    state: str
+    at: datetime | None = None
+    url: str | None = None
+    opened_at: datetime | None = None
+    clicked_at: datetime | None = None
+
+
+def _none(*_: object) -> list[tuple[int, str]]:
+    return []
+
+
+def _nothing(*_: object) -> list[Got]:
+    return []
+
+
+segments: Callable[[Actor], list[tuple[int, str]]] = _none
+campaigns: Callable[[Actor, int], list[Got]] = _nothing

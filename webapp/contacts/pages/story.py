@@ -1,0 +1,71 @@
+"""The timeline of a contact in words: one event of the stream becomes one step."""
+
+from typing import Any
+
+from webapp.contacts.models import Contact
+from webapp.contacts.pages.base import CONSENT_SOURCES, SOURCES, link
+from webapp.core.actor import Actor
+from webapp.core.states import state_tone
+from webapp.happenings.models import TYPES, Event
+
+#: events of contacts -> tone, title
+OWN = {
+    "contact.created": ("ok", "Came in"), "contact.updated": ("wait", "Changed"), "contact.deleted": ("off", "Deleted"),
+    "unsubscribed": ("off", "Unsubscribed"), "opened": ("ok", "Opened"), "clicked": ("ok", "Clicked"),
+}  # fmt: skip
+#: what a change names -> what people read
+NAMES = {"subscribed": "subscribed again", "merged": "merged with another contact"}
+#: facts of mail that are shown as they are
+FACTS = ("subject", "bounce", "class", "reason", "feedback", "route", "status")
+MOST_TEXT = 200
+
+
+def steps(actor: Actor, contact: Contact, rows: list[Event]) -> list[dict[str, Any]]:
+    """[{tone, title, at, text, url, code}], in the order of the rows."""
+    return [_step(actor, contact, event) for event in rows]
+
+
+def _step(actor: Actor, contact: Contact, event: Event) -> dict[str, Any]:
+    facts = event.details or {}
+    tone, title = OWN.get(event.type, (state_tone(event.type), event.type.replace(".", " ").capitalize()))
+    if facts.get("machine"):
+        tone, title = "wait", f"{title} by a machine"
+    other = event.recipient if event.recipient and event.recipient != contact.address else ""
+    text = _text(event, facts) or TYPES.get(event.type, "")
+    return {
+        "tone": tone, "title": title, "at": event.at, "text": f"{text}{f' ({other})' if other else ''}", "url": _url(actor, event),
+        "code": _reply(facts),
+    }  # fmt: skip
+
+
+def _text(event: Event, facts: dict[str, Any]) -> str:
+    source = str(facts.get("source", ""))
+    if event.type == "contact.created":
+        return f"Added {SOURCES.get(source, source)}"
+    if event.type == "contact.updated":
+        return _cut(", ".join(NAMES.get(str(name), str(name).replace("_", " ")) for name in facts.get("changed") or []))
+    if event.type == "unsubscribed":
+        return CONSENT_SOURCES.get(source, source).capitalize()
+    if event.type == "clicked":
+        return _cut(str(facts.get("url", "")))
+    return _cut(", ".join(str(facts[name]) for name in FACTS if facts.get(name)))
+
+
+def _reply(facts: dict[str, Any]) -> str:
+    """The words of the other server."""
+    return _cut(" ".join(str(facts.get("reply") or "").split()))
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT].rstrip()}…"
+
+
+def _url(actor: Actor, event: Event) -> str | None:
+    """Where the thing itself is shown; it may be gone by now."""
+    if event.campaign_id is not None and actor.may("campaigns:read") and event.type in ("opened", "clicked", "unsubscribed"):
+        return link("campaigns.show_page", campaign_id=event.campaign_id)
+    if event.delivery_id is not None and actor.may("deliveries:read"):
+        return link("sending.show", delivery_id=event.delivery_id)
+    if event.message_id is not None and actor.may("messages:read"):
+        return link("messages.show_page", message_id=event.message_id)
+    return None
