@@ -185,6 +185,36 @@
     event.preventDefault();
   });
 
+  // ---- longer forms: data-watch tells what is not saved, data-insert puts a text where the cursor was in the field data-into names
+  let unsaved = false, lastField = null;
+  const markUnsaved = (form) => {
+    unsaved = true;
+    for (const mark of all(`[data-unsaved="${CSS.escape(form.id)}"]`)) mark.hidden = false;
+  };
+  document.addEventListener("input", (event) => {
+    const form = event.target.form;
+    if (form?.matches?.("[data-watch]") && !event.target.matches("[name=preview_as], [name=width]")) markUnsaved(form);
+  });
+  document.addEventListener("focusin", (event) => { if (event.target.matches("[data-watch] :is(textarea, input[type=text])")) lastField = event.target; });
+  document.addEventListener("submit", (event) => { if (event.target.matches("[data-watch]")) unsaved = false; });
+  addEventListener("beforeunload", (event) => { if (unsaved) event.preventDefault(); });
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest?.("[data-insert]"), form = button?.closest("form");
+    if (!form) return;
+    const field = lastField?.form === form && ["subject", "preheader", "body_text", "body_html"].includes(lastField.name) ? lastField : form.elements[button.dataset.into];
+    field.setRangeText(button.dataset.insert, field.selectionStart, field.selectionEnd, "end");
+    field.focus();
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  });
+  const ownZone = () => {                                       // a schedule begins in the reader's zone, when it is offered
+    for (const select of all("select[data-zone-choice]")) {
+      const zone = Intl.DateTimeFormat().resolvedOptions().timeZone, time = select.form?.elements.schedule_at;
+      if (select.value !== "UTC" || time?.value || !zone) continue;
+      if (![...select.options].some((option) => option.value === zone)) select.prepend(make("option", { value: zone, textContent: zone.replaceAll("_", " ") }));
+      select.value = zone;
+    }
+  };
+
   // ---- the search box: arrows choose among what was found so far, Enter opens it or, with nothing chosen, the whole page
   const options = () => all("#found [role=option]:not([aria-disabled])");
   const choose = (goal) => {
@@ -268,7 +298,7 @@
     hold(event.detail.target);
     keepPicks(event.detail.target);
   });
-  document.addEventListener("htmx:afterSettle", (event) => { localTimes(event.target); showDialogs(document); putBack(); restore(); backToOpener(); putPicksBack(); countPicks(); findNames(); showFound(); });
+  document.addEventListener("htmx:afterSettle", (event) => { localTimes(event.target); showDialogs(document); putBack(); restore(); backToOpener(); putPicksBack(); countPicks(); findNames(); showFound(); ownZone(); });
   document.addEventListener("htmx:afterRequest", (event) => {
     const dialog = event.detail.elt?.closest?.("dialog"), { xhr, requestConfig } = event.detail;
     const did = event.detail.successful && requestConfig?.verb !== "get" && xhr.status < 300;
@@ -324,6 +354,7 @@
     localTimes(document);
     showDialogs(document);
     countPicks();
+    ownZone();
     for (const box of all("[data-flashed]")) leaveLater(box, box.querySelector("form") ? 12000 : 6000);
     for (const field of all("[aria-invalid=true]").slice(0, 1)) field.focus({ preventScroll: true });
     listen();

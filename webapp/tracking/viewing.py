@@ -13,10 +13,10 @@ from webapp.accounts.models import Workspace
 from webapp.campaigns import letters
 from webapp.campaigns.marks import NOBODY, Mark
 from webapp.campaigns.models import Campaign
-from webapp.campaigns.reading import preview
 from webapp.contacts.models import Contact
 from webapp.core.db import db
 from webapp.mail.letter.model import LetterError, Person
+from webapp.mail.letter.preview import preview
 from webapp.tracking import resolving
 
 #: `sandbox` without allow-scripts and allow-same-origin; links may open other pages, outside of the sandbox

@@ -1,0 +1,15 @@
+"""The pages of campaigns, below Send."""
+
+from flask import Flask
+
+from webapp.campaigns.pages import listing as listing
+from webapp.campaigns.pages import sending as sending
+from webapp.campaigns.pages import single as single
+from webapp.campaigns.pages import writing as writing
+from webapp.campaigns.pages.base import bp
+from webapp.core import menu
+
+
+def init_app(app: Flask) -> None:
+    app.register_blueprint(bp)
+    menu.add("Send", "Campaigns", "campaigns.list_page", scope="campaigns:read", order=5)
