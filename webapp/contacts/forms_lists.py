@@ -2,6 +2,7 @@
 
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, ColorField, SelectField, StringField, TextAreaField
+from wtforms.fields import SelectChoice
 from wtforms.validators import DataRequired, Length
 
 from webapp.contacts.forms import PLAIN, QUIET
@@ -46,7 +47,7 @@ class FieldForm(FlaskForm):
         "Key", [Length(max=63)], render_kw=PLAIN,
         description="Made from the label when it stays empty: Shoe size gives shoe_size. It never changes.",
     )  # fmt: skip
-    type = SelectField("Type", choices=[(name, TYPE_WORDS[name]) for name in FIELD_TYPES], default="text")
+    type = SelectField("Type", choices=[SelectChoice(name, TYPE_WORDS[name]) for name in FIELD_TYPES], default="text")
     options = TextAreaField(
         "Options", [Length(max=10_000)], render_kw={"rows": 5}, description="One a line, for “one of a list” and “several of a list”.",
     )  # fmt: skip

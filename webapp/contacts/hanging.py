@@ -1,13 +1,14 @@
 """What features above hang on the pages of contacts; each of them sets its own in `init_app` of one of its doors.
 
     hanging.segments = lambda actor: [(7, "Big spenders")]        offered as a filter of the list
-    hanging.campaigns = lambda actor, contact_id: [Got(…)]        shown on the page of a contact, newest first
+    hanging.campaigns = lambda actor, contact: [Got(…)]           shown on the page of a contact, newest first
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from webapp.contacts.models import Contact
 from webapp.core.actor import Actor
 
 
@@ -32,4 +33,4 @@ def _nothing(*_: object) -> list[Got]:
 
 
 segments: Callable[[Actor], list[tuple[int, str]]] = _none
-campaigns: Callable[[Actor, int], list[Got]] = _nothing
+campaigns: Callable[[Actor, Contact], list[Got]] = _nothing

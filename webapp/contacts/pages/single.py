@@ -48,7 +48,7 @@ def _shown(actor: Actor, contact: Contact, note_form: NoteForm) -> Any:
         newest_steps=url_for(".show_page", contact_id=contact.id) if asked.cursor else None,
         notes=notes.list_notes(actor, contact.id, whole).items, note_form=note_form,
         consents=consents.list_consents(actor, contact.id, whole).items,
-        campaigns=hanging.campaigns(actor, contact.id), story=audit.story_of(actor, "contact", contact.id), source_words=SOURCES,
+        campaigns=hanging.campaigns(actor, contact), story=audit.story_of(actor, "contact", contact.id), source_words=SOURCES,
         consent_words=CONSENT_SOURCES, links={"write": link("compose.new_mail", to=contact.email) if actor.may("messages:send") else None},
         answer=orjson.loads(envelope.json_bytes({"success": True, "data": _dump(contact)})),
     )  # fmt: skip

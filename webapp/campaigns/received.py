@@ -1,0 +1,34 @@
+"""Campaigns that a contact got, for the page of the contact (`contacts.hanging`)."""
+
+from typing import Any
+
+from flask import url_for
+from sqlalchemy import and_, func, select
+
+from webapp.campaigns.models import Campaign
+from webapp.contacts import timeline
+from webapp.contacts.hanging import Got
+from webapp.contacts.models import Contact, Engagement
+from webapp.core.actor import Actor
+from webapp.core.db import db
+from webapp.sending.models import Delivery
+
+#: the newest of them
+MOST = 20
+
+
+def of_contact(actor: Actor, contact: Contact) -> list[Got]:
+    """Newest first: what went to its addresses, and what they did with it."""
+    sent_there = Delivery.workspace_id == contact.workspace_id, Delivery.recipient.in_(timeline.addresses_of(contact))
+    wanted = *sent_there, Delivery.campaign_id.is_not(None)
+    newest: Any = select(Delivery).where(*wanted).order_by(Delivery.id.desc()).limit(MOST).subquery()
+    theirs = and_(Engagement.campaign_id == newest.c.campaign_id, Engagement.contact_id == contact.id)
+    columns = Campaign.id, Campaign.name, Campaign.deleted_at, newest.c.state, Engagement.opened_at, Engagement.clicked_at
+    query = select(*columns, func.coalesce(newest.c.finished_at, newest.c.created_at).label("at")).select_from(newest)
+    query = query.join(Campaign, Campaign.id == newest.c.campaign_id).outerjoin(Engagement, theirs).order_by(newest.c.id.desc())
+    found = []
+    for row in db.session.execute(query):
+        shown = row.deleted_at is None and actor.may("campaigns:read")
+        url = url_for("campaigns.show_page", campaign_id=row.id) if shown else None
+        found.append(Got(row.name, row.state, row.at, url, row.opened_at, row.clicked_at))
+    return found
