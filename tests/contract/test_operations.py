@@ -60,11 +60,16 @@ class World:
         self._post(f"/mailboxes/{box['id']}/mail/send", receivers=["ines@elsewhere.test"], subject="Invoice 1", body="hello")
         self._post(f"/mailboxes/{box['id']}/testmail", sender="ines@elsewhere.test", subject="Invoice 2", body="hello")
         self._post("/catcher")
+        group = self._post("/contact-groups", name="Newsletter")
+        people = [self._post("/contacts", name=f"Person {n}", email=f"p{n}@people.test", tags=["lead"]) for n in range(6)]
+        self._post(f"/contact-groups/{group['id']}/members", contact_ids=[row["id"] for row in people])
+        self._post("/custom-fields", label="Shoe size", type="number")
         wait_for(lambda: self.api.get(f"/mailboxes/{box['id']}/logs").json()["data"], "a run of the route")
 
     def refresh(self) -> None:
         """The ids of what there is now, by the first segment of their address."""
-        for family in ("domains", "mailboxes", "rules", "actions", "routes", "tokens", "audit-events", "deliveries", "messages"):
+        for family in ("domains", "mailboxes", "rules", "actions", "routes", "tokens", "audit-events", "deliveries", "messages",
+                       "contacts", "tags", "contact-groups", "custom-fields"):
             answer = self.api.get(f"/{family}?per_page=20")
             if answer.status_code == 200:
                 self.ids[family] = [row["id"] for row in answer.json()["data"]]

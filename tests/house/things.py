@@ -6,7 +6,6 @@ from sqlalchemy import select
 
 from tests.factories.automation import arrive, make_action, make_route, make_rule
 from tests.factories.contacts import make_contact, make_group, make_tag
-from tests.factories.contacts import make_contact, make_group
 from tests.factories.domains import make_check
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.sending import deliveries, make_outgoing
@@ -20,8 +19,6 @@ from webapp.automation.models_runs import Run
 from webapp.catcher.models import CaughtRequest
 from webapp.catcher.service import open_catcher
 from webapp.contacts import erasing, fields, notes
-from webapp.contacts import erasing, notes
-from webapp.contacts.models import CustomField
 from webapp.core.db import Base, begin_writing, db
 from webapp.domains.models import DkimKey
 from webapp.happenings.models import Event
@@ -74,7 +71,6 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
     found["stopped_id"] = make_stopped(mailbox)
     found.update(make_people(person, domain))
     found["message_token_id"] = make_message_token(person, mailbox.id)
-    found.update(make_people_things(person, f"person@{domain}"))
     db.session.commit()
     missing = [name for name, value in found.items() if value is None]
     assert not missing, f"nothing was made for {missing}"
@@ -92,18 +88,6 @@ def make_people(person: Any, domain: str) -> dict[str, Any]:
         "contact_id": contact.id, "tag_id": tag.id, "group_id": group.id, "field_id": field.id,
         "note_id": notes.add_note(person.actor, contact.id, "Called").id,
         "erasure_id": erasing.erase(person.actor, make_contact(person, f"gone@people.{domain}").id).id,
-    }  # fmt: skip
-
-
-def make_people_things(person: Any, email: str) -> dict[str, int]:
-    """A contact with all that hangs on it, and the receipt of one that is gone."""
-    group = make_group(person)
-    contact = make_contact(person, email, tags=["lead"], group_ids=[group.id], custom_fields={"shoe_size": 41})
-    note = notes.add_note(person.actor, contact.id, "Likes tea")
-    receipt = erasing.erase(person.actor, make_contact(person, f"erased-{email}").id)
-    return {
-        "contact_id": contact.id, "tag_id": contact.tags[0].id, "group_id": group.id, "field_id": _first(CustomField, person),
-        "note_id": note.id, "erasure_id": receipt.id,
     }  # fmt: skip
 
 

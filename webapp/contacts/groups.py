@@ -41,9 +41,14 @@ def counted(workspace_id: int, rows: list[ContactGroup]) -> list[ContactGroup]:
     return rows
 
 
-def get_group(actor: Actor, group_id: int, *, for_update: bool = False) -> ContactGroup:
+def get_group(actor: Actor, group_id: int) -> ContactGroup:
     """With `members_count`. raises NotFound"""
     actor.require("contacts:read")
+    return fetch(actor, group_id)
+
+
+def fetch(actor: Actor, group_id: int, *, for_update: bool = False) -> ContactGroup:
+    """The same for services, which asked for their scope already."""
     return counted(actor.workspace_id, [get_mine(actor, ContactGroup, group_id, "contact group", for_update=for_update)])[0]
 
 
@@ -63,7 +68,7 @@ def create_group(actor: Actor, *, name: str, description: str | None = None) -> 
 def update_group(actor: Actor, group_id: int, changes: dict[str, Any]) -> ContactGroup:
     """changes  name, description. raises NotFound, Invalid"""
     actor.require("contacts:write")
-    group = get_group(actor, group_id, for_update=True)
+    group = fetch(actor, group_id, for_update=True)
     before = _snapshot(group)
     if changes.get("name") is not None and (name := _name(changes["name"])) != group.name:
         _unless_there(actor, name)
@@ -80,7 +85,7 @@ def update_group(actor: Actor, group_id: int, changes: dict[str, Any]) -> Contac
 def delete_group(actor: Actor, group_id: int) -> ContactGroup:
     """The list goes, its members stay as contacts. raises NotFound; whoever still needs it (a campaign that waits) raises InUse"""
     actor.require("contacts:delete")
-    group = get_group(actor, group_id, for_update=True)
+    group = fetch(actor, group_id, for_update=True)
     events.send("contact_group_deleted", workspace_id=actor.workspace_id, group_id=group.id)
     audit.record(actor, "contact_group.delete", target(group), before={**_snapshot(group), "members": group.members_count})
     db.session.delete(group)

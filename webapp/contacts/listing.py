@@ -21,7 +21,7 @@ from webapp.core import counters
 from webapp.core.actor import Actor
 from webapp.core.bulk import among
 from webapp.core.db import db
-from webapp.core.errors import Invalid, invalid
+from webapp.core.errors import Invalid, NotFound, invalid
 from webapp.core.paging import CAP, DEEPEST_PAGE, Page, PageRequest
 
 TOTAL = Contact.__tablename__
@@ -42,13 +42,16 @@ ROW = (
 def list_contacts(actor: Actor, asked: PageRequest, narrowed: Mapping[str, Any] | None = None) -> Page[Any]:
     """One page of contacts: rows with the columns of ROW and `tags`. narrowed: see `filters.filtered`
 
-    raises  Invalid for an unknown sort_by, a cursor that is not ours, a page beyond 100; NotFound for a group or a segment of nobody
+    raises  Invalid for an unknown sort_by, a cursor that is not ours, a page beyond 100, a group or a segment of nobody
     """
     actor.require("contacts:read")
     given = filters.given(narrowed or {})
-    if "group_id" in given:
-        groups.get_group(actor, given["group_id"])
-    query: Any = filtered(actor.workspace_id, given, searching=False).with_only_columns(*ROW)
+    try:
+        if "group_id" in given:
+            groups.get_group(actor, given["group_id"])
+        query: Any = filtered(actor.workspace_id, given, searching=False).with_only_columns(*ROW)
+    except NotFound as error:
+        raise invalid("segment_id" if "segment" in error.message else "group_id", error.message) from None
     found = None
     if typed := words.asked(str(given.get("search", ""))):
         found = words.Found(actor.workspace_id, typed)
@@ -136,6 +139,7 @@ def with_tags(rows: list[Any]) -> list[Any]:
 
 def list_members(actor: Actor, group_id: int, asked: PageRequest) -> Page[Any]:
     """Who is on a list, as `list_contacts` answers. raises NotFound"""
+    groups.get_group(actor, group_id)
     return list_contacts(actor, asked, {"group_id": group_id})
 
 

@@ -51,28 +51,30 @@ def add(actor: Actor, group_id: int, contact_ids: Sequence[int], *, strict: bool
     raises  NotFound for the group; Invalid about contact_ids
     """
     actor.require("contacts:write")
-    group = groups.get_group(actor, group_id)
+    group = groups.fetch(actor, group_id)
     return _change(actor, "group", group.id, contact_ids, True, strict, ("contact_group.add", groups.target(group)))
 
 
 def remove(actor: Actor, group_id: int, contact_ids: Sequence[int]) -> Changed:
-    """Take contacts off a list; who is not on it is left out. raises NotFound for the group"""
+    """Take contacts off a list; who is not on it is left out. raises NotFound for the group; Invalid when nobody is named"""
     actor.require("contacts:write")
-    group = groups.get_group(actor, group_id)
+    group = groups.fetch(actor, group_id)
+    if not contact_ids:
+        raise invalid("contact_ids", "Name 1 to 10,000 contacts, in the body or as ?contact_ids=1,2.")
     return _change(actor, "group", group.id, contact_ids, False, False, ("contact_group.remove", groups.target(group)))
 
 
 def tag(actor: Actor, tag_id: int, contact_ids: Sequence[int], *, strict: bool = True) -> Changed:
     """Give contacts a tag. raises NotFound for the tag; Invalid about contact_ids"""
     actor.require("contacts:write")
-    row = tags.get_tag(actor, tag_id)
+    row = tags.fetch(actor, tag_id)
     return _change(actor, "tag", row.id, contact_ids, True, strict, ("tag.add", tags.target(row)))
 
 
 def untag(actor: Actor, tag_id: int, contact_ids: Sequence[int]) -> Changed:
     """Take a tag from contacts. raises NotFound for the tag"""
     actor.require("contacts:write")
-    row = tags.get_tag(actor, tag_id)
+    row = tags.fetch(actor, tag_id)
     return _change(actor, "tag", row.id, contact_ids, False, False, ("tag.remove", tags.target(row)))
 
 

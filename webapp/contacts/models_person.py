@@ -52,6 +52,8 @@ class Alias(Base):
     #: the id that is gone
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     workspace_id: Mapped[int] = mapped_column(ForeignKey("workspaces.id", ondelete="CASCADE"), index=True)
+    #: normalised address that it had, by which its mail is found
+    address: Mapped[str]
     #: who stands for it now
     contact_id: Mapped[int] = mapped_column(ForeignKey("contacts.id", ondelete="CASCADE"), index=True)
 

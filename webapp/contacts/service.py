@@ -66,9 +66,14 @@ def create_contact(
     return loaded(contact)
 
 
-def get_contact(actor: Actor, contact_id: int, *, for_update: bool = False) -> Contact:
+def get_contact(actor: Actor, contact_id: int) -> Contact:
     """With `tags` and `groups`. raises NotFound, also for one that was merged into another"""
     actor.require("contacts:read")
+    return fetch(actor, contact_id)
+
+
+def fetch(actor: Actor, contact_id: int, *, for_update: bool = False) -> Contact:
+    """The same for services, which asked for their scope already."""
     return loaded(get_mine(actor, Contact, contact_id, "contact", for_update=for_update))
 
 
@@ -95,7 +100,7 @@ def update_contact(actor: Actor, contact_id: int, changes: dict[str, Any], *, so
     unknown = set(changes) - {*values.WRITABLE, "tags", "group_ids", "custom_fields"}
     if unknown:
         raise TypeError(f"no columns of a contact: {', '.join(sorted(unknown))}")
-    contact = get_contact(actor, contact_id, for_update=True)
+    contact = fetch(actor, contact_id, for_update=True)
     before = snapshot(contact)
     _write(contact, changes)
     changed = _differences(before, snapshot(contact))
@@ -150,7 +155,7 @@ def _links(actor: Actor, contact: Contact, changes: dict[str, Any]) -> list[str]
 def delete_contact(actor: Actor, contact_id: int) -> Contact:
     """For good, with notes, consents and engagement. An unsubscription stays on the suppression list. raises NotFound"""
     actor.require("contacts:delete")
-    contact = get_contact(actor, contact_id, for_update=True)
+    contact = fetch(actor, contact_id, for_update=True)
     audit.record(actor, "contact.delete", target(contact), before=snapshot(contact))
     remove(actor.workspace_id, [contact.id])
     db.session.expunge(contact)

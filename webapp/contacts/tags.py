@@ -47,9 +47,14 @@ def counted(workspace_id: int, rows: list[Tag]) -> list[Tag]:
     return rows
 
 
-def get_tag(actor: Actor, tag_id: int, *, for_update: bool = False) -> Tag:
+def get_tag(actor: Actor, tag_id: int) -> Tag:
     """With `contacts_count`. raises NotFound"""
     actor.require("contacts:read")
+    return fetch(actor, tag_id)
+
+
+def fetch(actor: Actor, tag_id: int, *, for_update: bool = False) -> Tag:
+    """The same for services, which asked for their scope already."""
     return counted(actor.workspace_id, [get_mine(actor, Tag, tag_id, "tag", for_update=for_update)])[0]
 
 
@@ -69,7 +74,7 @@ def create_tag(actor: Actor, *, name: str, color: str | None = None) -> Tag:
 def update_tag(actor: Actor, tag_id: int, changes: dict[str, Any]) -> Tag:
     """changes  name, color. raises NotFound, Invalid"""
     actor.require("contacts:write")
-    tag = get_tag(actor, tag_id, for_update=True)
+    tag = fetch(actor, tag_id, for_update=True)
     before = {"name": tag.name, "color": tag.color}
     if changes.get("name") is not None and (name := _name(changes["name"])) != tag.name:
         _unless_there(actor, name)
@@ -86,7 +91,7 @@ def update_tag(actor: Actor, tag_id: int, changes: dict[str, Any]) -> Tag:
 def delete_tag(actor: Actor, tag_id: int) -> Tag:
     """It goes from all contacts that bear it; they stay. raises NotFound"""
     actor.require("contacts:delete")
-    tag = get_tag(actor, tag_id, for_update=True)
+    tag = fetch(actor, tag_id, for_update=True)
     audit.record(actor, "tag.delete", target(tag), before={"name": tag.name, "color": tag.color, "contacts": tag.contacts_count})
     db.session.delete(tag)
     db.session.flush()

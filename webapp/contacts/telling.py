@@ -30,12 +30,12 @@ def note_updated(workspace_id: int, contact_ids: Iterable[int], changed: Sequenc
     _note("contact.updated", workspace_id, contact_ids, {"changed": list(changed), **more})
 
 
-def note_deleted(workspace_id: int, gone: Mapping[int, str]) -> None:
-    """gone  id -> address"""
+def note_deleted(workspace_id: int, gone: Mapping[int, str | None]) -> None:
+    """gone  id -> address; None for a person whom nobody is to know"""
     now = utcnow()
+    common = {"type": "contact.deleted", "workspace_id": workspace_id, "at": now}
     stream.note_many(
-        {"type": "contact.deleted", "workspace_id": workspace_id, "at": now, "contact_id": contact_id, "details": {"email": address}}
-        for contact_id, address in gone.items()
+        {**common, "contact_id": contact_id, "details": {"email": address} if address else None} for contact_id, address in gone.items()
     )
     tell(workspace_id)
 

@@ -8,7 +8,9 @@ from webapp.contacts.models import Contact
 from webapp.core.bulk import among
 from webapp.core.db import db
 from webapp.core.errors import InvalidState
-from webapp.sending.models import FINAL, Attempt, Delivery
+from webapp.messages import raws
+from webapp.sending import ledger
+from webapp.sending.models import FINAL, Attempt, Delivery, Outgoing
 
 UNSYNCED = {"synchronize_session": False}
 #: domain of an erased recipient; nothing can be delivered there (RFC 2606)
@@ -25,8 +27,8 @@ def merged(workspace_id: int, source_id: int, target_id: int) -> None:
     db.session.execute(update(Delivery).where(*theirs).values(contact_id=target_id), execution_options=UNSYNCED)
 
 
-def erased(workspace_id: int, address: str, counts: dict[str, int]) -> None:
-    """Deliveries keep state, times and domain-free numbers; to whom, and what servers said of them, goes.
+def erased(workspace_id: int, address: str, with_messages: bool, counts: dict[str, int]) -> None:
+    """Deliveries keep state and times; to whom, and what servers said of them, goes. with_messages: mail to them alone goes too
 
     raises InvalidState while mail to the person is on its way
     """
@@ -39,12 +41,31 @@ def erased(workspace_id: int, address: str, counts: dict[str, int]) -> None:
     if not ids:
         return
     db.session.execute(delete(Attempt).where(among(Attempt.delivery_id, ids)), execution_options=UNSYNCED)
+    nobody = literal("erased-") + cast(Delivery.id, String) + literal(f"@{NOWHERE}")
     values: dict[str, Any] = {
-        "recipient": literal("erased-") + cast(Delivery.id, String) + literal(f"@{NOWHERE}"), "domain": NOWHERE, "contact_id": None, "last_reply": None,
-        "last_error": None, "held_reason": None, "updated_at": Delivery.updated_at,
+        "recipient": nobody, "domain": NOWHERE, "contact_id": None, "last_reply": None, "last_error": None, "held_reason": None,
+        "updated_at": Delivery.updated_at,
     }  # fmt: skip
     db.session.execute(update(Delivery).where(among(Delivery.id, ids)).values(values), execution_options=UNSYNCED)
     counts["deliveries"] = counts.get("deliveries", 0) + len(ids)
+    if with_messages:
+        _remove(ids)
+
+
+def _remove(ids: list[int]) -> None:
+    """Mail that went to nobody else; its source too, unless somebody else needs it. Letters of campaigns are for many."""
+    theirs = select(Delivery.outgoing_id).where(among(Delivery.id, ids), Delivery.campaign_id.is_(None))
+    shared = select(Delivery.outgoing_id).where(Delivery.outgoing_id.in_(theirs), ~among(Delivery.id, ids))
+    alone = select(Outgoing.id, Outgoing.raw_id).where(Outgoing.id.in_(theirs), Outgoing.id.not_in(shared))
+    mails = {row.id: row.raw_id for row in db.session.execute(alone)}
+    if not mails:
+        return
+    columns = Delivery.workspace_id, Delivery.state
+    gone = delete(Delivery).where(among(Delivery.outgoing_id, mails)).returning(*columns)
+    moves = [(row.workspace_id, row.state, None) for row in db.session.execute(gone, execution_options=UNSYNCED)]
+    db.session.execute(delete(Outgoing).where(among(Outgoing.id, mails)), execution_options=UNSYNCED)
+    ledger.count_moves(moves)
+    raws.release(mails.values())
 
 
 def told(contact: Contact, addresses: list[str]) -> list[dict[str, Any]]:

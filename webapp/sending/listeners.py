@@ -30,7 +30,7 @@ def follow_contact(workspace_id: int, source_id: int, target_id: int) -> None:
 @events.listen("contact_erased")
 def forget_contact(workspace_id: int, contact_id: int, address: str, with_messages: bool, counts: dict[str, int]) -> None:
     """The ledger forgets to whom it was."""
-    forgetting.erased(workspace_id, address, counts)
+    forgetting.erased(workspace_id, address, with_messages, counts)
 
 
 def init_app(app: Flask) -> None:

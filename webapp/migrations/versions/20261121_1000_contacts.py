@@ -75,6 +75,7 @@ def upgrade() -> None:
     op.create_table("contact_aliases",
         sa.Column("id", BigInt, autoincrement=False, nullable=False),
         sa.Column("workspace_id", BigInt, nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
         sa.Column("contact_id", BigInt, nullable=False),
         sa.ForeignKeyConstraint(["contact_id"], ["contacts.id"], name=op.f("fk_contact_aliases_contact_id_contacts"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspaces.id"], name=op.f("fk_contact_aliases_workspace_id_workspaces"), ondelete="CASCADE"),
