@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import OperationalError
 
 from webapp.core.db import db
 from webapp.processes.redis_server import bundled_binary
@@ -147,5 +148,10 @@ END $$
 def empty_postgres() -> None:
     """Empty every table, ids from 1 again. Few rows are deleted faster than truncated, which would make every file of every table anew."""
     db.session.remove()
-    with db.engine.begin() as connection:
-        connection.exec_driver_sql(EMPTY)
+    try:
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql(EMPTY)
+    except OperationalError:  # an earlier test ended the server's connections
+        db.engine.dispose()
+        with db.engine.begin() as connection:
+            connection.exec_driver_sql(EMPTY)
