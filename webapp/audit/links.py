@@ -18,6 +18,7 @@ PAGES: dict[str, tuple[str, str | None]] = {
     "member": ("accounts.members", None),
     "invitation": ("accounts.members", None),
     "catcher": ("catcher.list_page", None),
+    "campaign": ("campaigns.show_page", "campaign_id"),
     "contact": ("contacts.show_page", "contact_id"),
     "contact_group": ("contact_groups.show_page", "group_id"),
     "tag": ("contact_tags.edit_page", "tag_id"),

@@ -6,7 +6,8 @@ DONE = {
     "pause": "paused", "resume": "resumed", "verify": "verified", "purge": "removed for good", "send": "sent", "retry": "retried",
     "hold": "held", "release": "released", "cancel": "cancelled", "reorder": "reordered", "replay": "replayed", "run": "ran",
     "test": "tested", "enable": "enabled", "disable": "disabled", "read": "read", "use": "used", "set": "set", "suspend": "suspended",
-    "give_up": "gave up for good", "unset": "removed", "check": "looked up",
+    "give_up": "gave up for good", "unset": "removed", "check": "looked up", "schedule": "scheduled", "unschedule": "unscheduled",
+    "complete": "completed",
 }  # fmt: skip
 #: actions that read better as a whole; the second says whether the target is named after it
 WHOLE = {
@@ -40,6 +41,7 @@ WHOLE = {
     "dkim.retire": ("retired", True),
     "dkim.withdraw": ("gave up", True),
     "message.release": ("let out of quarantine", True),
+    "campaign.test": ("sent a test copy of campaign", True),
     "delivery.retry": ("sent now to", True),
     "delivery.treat_as_sent": ("treated as sent the mail to", True),
     "delivery.send_again": ("sent again to", True),

@@ -50,7 +50,8 @@ def read(campaign: Campaign, numbers: dict[str, int]) -> Progress:
 
 def _parts(campaign: Campaign, numbers: dict[str, int], total: int, in_ledger: int) -> list[dict[str, Any]]:
     """The parts of the bar, empty ones left out but for `sent`; those whose turn has not come at the end."""
-    parts = [{"word": state, "count": numbers[state], "key": state} for state in SHOWN if numbers[state] or state == "sent"]
+    always = "captured" if numbers["captured"] else "sent"
+    parts = [{"word": state, "count": numbers[state], "key": state} for state in SHOWN if numbers[state] or state == always]
     if numbers["leased"]:
         parts.append({"word": "sending", "count": numbers["leased"], "key": "leased"})
     ahead = numbers["queued"] + max(0, total - in_ledger)

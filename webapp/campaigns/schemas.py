@@ -239,3 +239,52 @@ class RecipientOut(Shape):
     clicked_at = fields.DateTime(required=True, allow_none=True)
     unsubscribed_at = fields.DateTime(required=True, allow_none=True)
     complained_at = fields.DateTime(required=True, allow_none=True)
+
+
+class CampaignRates(Shape):
+    """Percent. Opens, clicks, leaving and complaints are of those who have the mail; bounces of those who were tried."""
+
+    open_rate = fields.Float(required=True)
+    click_rate = fields.Float(required=True)
+    click_to_open_rate = fields.Float(required=True)
+    unsubscribe_rate = fields.Float(required=True)
+    complaint_rate = fields.Float(required=True)
+    bounce_rate = fields.Float(required=True)
+
+
+class CampaignLinkOut(Shape):
+    number = fields.Integer(required=True)
+    url = fields.String(required=True)
+    people = fields.Integer(required=True, metadata={"description": "Who clicked it, once each"})
+    clicks = fields.Integer(required=True)
+    machine_clicks = fields.Integer(required=True)
+
+
+class CampaignSpan(Shape):
+    begins = fields.DateTime(required=True)
+    sent = fields.Integer(required=True)
+    opened = fields.Integer(required=True)
+    clicked = fields.Integer(required=True)
+
+
+class CampaignDomainOut(Shape):
+    domain = fields.String(required=True)
+    total = fields.Integer(required=True)
+    sent = fields.Integer(required=True)
+    deferred = fields.Integer(required=True)
+    bounced = fields.Integer(required=True)
+
+
+class CampaignReport(Shape):
+    campaign_id = fields.Integer(required=True)
+    status = Choice(*STATES, required=True)
+    recipients_count = fields.Integer(required=True)
+    recipients_count_is_estimate = fields.Boolean(required=True)
+    stats = fields.Nested(CampaignStats, required=True)
+    rates = fields.Nested(CampaignRates, required=True)
+    links = fields.List(fields.Nested(CampaignLinkOut), required=True)
+    timeline = fields.List(
+        fields.Nested(CampaignSpan), required=True, metadata={"description": "By hour for three days, then by day, for a month"}
+    )
+    domains = fields.List(fields.Nested(CampaignDomainOut), required=True, metadata={"description": "The 100 with most recipients"})
+    as_of = fields.DateTime(required=True, metadata={"description": "Opens and clicks may be a few seconds older"})

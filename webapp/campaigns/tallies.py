@@ -79,7 +79,7 @@ def note(
             _counters.note((workspace_id, name(campaign_id, before)), -number)
         if after is not None:
             _counters.note((workspace_id, name(campaign_id, after)), number)
-        if after == "sent":
+        if after in ("sent", "captured"):
             _counters.note((workspace_id, hour_name(campaign_id, "sent")), number)
     for (campaign_id, domain, before, after), number in at_domains.items():
         if before is None:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import func, select
 
 from webapp.automation.models import Action, Route, RouteAction, RouteRule, Rule
+from webapp.campaigns.models import Campaign
 from webapp.core import counters
 from webapp.core.actor import Actor
 from webapp.core.db import db
@@ -89,6 +90,12 @@ def _actions(actor: Actor, ids: list[int]) -> dict[int, str]:
     return {row.id: row.type.replace("_", " ") for row in db.session.execute(select(Action.id, Action.type).where(Action.id.in_(ids)))}
 
 
+def _campaigns(actor: Actor, ids: list[int]) -> dict[int, str]:
+    rows = db.session.execute(select(Campaign.id, Campaign.state, Campaign.recipients_count).where(Campaign.id.in_(ids)))
+    return {row.id: f"{row.state}, {row.recipients_count:,} people" for row in rows}
+
+
 _LOOKS: dict[str, Callable[[Actor, list[int]], dict[int, str]]] = {
     "domain": _domains, "mailbox": _mailboxes, "message": _messages, "route": _routes, "rule": _rules, "action": _actions,
+    "campaign": _campaigns,
 }  # fmt: skip

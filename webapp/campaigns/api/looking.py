@@ -4,13 +4,14 @@ from typing import Any
 
 from flask.views import MethodView
 
-from webapp.campaigns import accounts, reach, recipients, service, trials
+from webapp.campaigns import accounts, charts, reach, recipients, service, stats, trials
 from webapp.campaigns.api.blueprint import blp
 from webapp.campaigns.schemas import (
     AccountOut,
     AccountQuery,
     AudienceIn,
     AudienceOut,
+    CampaignReport,
     PreviewIn,
     PreviewOut,
     RecipientOut,
@@ -18,6 +19,9 @@ from webapp.campaigns.schemas import (
 )
 from webapp.core.access import current_actor
 from webapp.core.paging import PageRequest
+
+#: receiving domains in a report
+MOST_DOMAINS = 100
 
 
 @blp.route("/campaigns/preview")
@@ -38,6 +42,22 @@ class Count(MethodView):
     def post(self, given: dict[str, Any]) -> Any:
         """Say how many people groups and segments, minus exclusions, would reach now."""
         return reach.count(current_actor(), given)
+
+
+@blp.route("/campaigns/<int:campaign_id>/stats")
+class Statistics(MethodView):
+    @blp.needs("campaigns:read")
+    @blp.response(200, CampaignReport)
+    def get(self, campaign_id: int) -> Any:
+        """Show what became of it: counts, rates, links, domains, and how it went over time."""
+        campaign = service.get_campaign(current_actor(), campaign_id)
+        found = stats.report(campaign)
+        return {
+            "campaign_id": campaign.id, "status": campaign.state, "recipients_count": campaign.recipients_count,
+            "recipients_count_is_estimate": not campaign.is_expanded, "stats": found["stats"].numbers, "rates": found["rates"],
+            "links": found["links"], "timeline": found["spans"], "domains": charts.domains(campaign, MOST_DOMAINS)["rows"],
+            "as_of": found["as_of"],
+        }  # fmt: skip
 
 
 @blp.route("/campaigns/<int:campaign_id>/recipients")
