@@ -144,6 +144,8 @@ def _live(app: Any, day: Day, out: int, until_nothing_waits: bool) -> None:
 
 def _take_mails(app: Any, day: Day, answered: Any) -> None:
     """Through the committer, as sessions hand them in: those of strangers together, then those of the login."""
+    if not day.mails and not day.submitted:
+        return
     committer = Committer(app)
     box = db.session.get_one(Mailbox, day.box.id)
     strangers = {key: arrival(raw, [box.email]) for key, raw in day.mails.items()}
