@@ -17,6 +17,11 @@ PUBLIC = {
     "accounts.forgot": "asks for that link",
     "accounts.join": "a place in a workspace, by a one-time link",
     "attachment_links.download": "one file, by a signed link that lives for a day",
+    "tracking.pixel": "a picture in campaign mail, by a signed mark; only counts",
+    "tracking.click": "a link in campaign mail, by a signed mark; leads to the stored address, only counts",
+    "tracking.unsubscribe_page": "asks before unsubscribing, by a signed mark",
+    "tracking.unsubscribe": "unsubscribes, by a signed mark, without a cookie (RFC 8058)",
+    "tracking.view": "a campaign letter in a browser, by a signed mark",
     "catcher.catch": "takes any request of whoever knows its address, and keeps it; changes nothing else",
     "health.healthz": "for load balancers",
     "health.readyz": "for load balancers",
@@ -26,7 +31,7 @@ PUBLIC = {
     "dashboard.home": "leads to sign-in by itself",
 }
 #: addresses for programs that we do not know, which no form of ours protects; a GET is caught like any other request
-FOR_STRANGERS = {"catcher.catch"}
+FOR_STRANGERS = {"catcher.catch", "tracking.unsubscribe"}
 
 
 @dataclass(frozen=True)

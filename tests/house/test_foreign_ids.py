@@ -6,7 +6,7 @@ from tests.house.routes import UNSAFE, Operation, api_operations, page_operation
 from tests.house.things import make_everything, snapshot
 
 #: parameters that name no row of a workspace
-NOT_IDS = {"filename", "view", "number", "kind", "signed", "key"}
+NOT_IDS = {"filename", "view", "number", "kind", "signed", "key", "token"}
 NOBODYS = 987_654
 
 

@@ -9,6 +9,7 @@ from tests.factories.contacts import make_contact, make_group, make_tag
 from tests.factories.domains import make_check
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.sending import deliveries, make_outgoing
+from tests.factories.tracking import make_sent_campaign
 from webapp.accounts import invitations
 from webapp.accounts.models import LoginSession, Membership
 from webapp.audit.models import AuditEntry
@@ -70,6 +71,7 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
     found["suppression_id"] = suppressions.create_suppression(person.actor, address=f"gone@{domain}").id
     found["stopped_id"] = make_stopped(mailbox)
     found.update(make_people(person, domain))
+    found["token"] = make_sent_campaign(person, f"reader@{domain}", commit=False).token()
     found["message_token_id"] = make_message_token(person, mailbox.id)
     db.session.commit()
     missing = [name for name, value in found.items() if value is None]
