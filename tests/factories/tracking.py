@@ -56,8 +56,8 @@ def make_sent_campaign(
     db.session.add_all([CampaignLink(campaign_id=campaign.id, number=number, url=url) for number, url in enumerate(links, 1)])
     for contact in contacts:
         mine = db.session.query(Delivery).filter_by(outgoing_id=outgoing.id, recipient=contact.address)
-        gone = {"state": "sent", "campaign_id": campaign.id, "contact_id": contact.id, "next_attempt_at": None, "finished_at": at}
-        mine.update(gone)
+        gone: dict[Any, Any] = {"state": "sent", "campaign_id": campaign.id, "contact_id": contact.id}
+        mine.update({**gone, "next_attempt_at": None, "finished_at": at})
     db.session.commit() if commit else db.session.flush()
     return SentCampaign(campaign, contacts)
 
