@@ -20,7 +20,7 @@ def chosen(workspace_id: int, tree: dict[str, Any], few: bool = False) -> set[in
 def test_compiled_trees_choose_whom_the_plain_evaluation_chooses(alice: Any) -> None:
     crowd = Crowd(alice.workspace.id, 60)
     wrong = []
-    for number in range(300):
+    for number in range(200):
         tree = crowd.tree()
         expected = {person["id"] for person in crowd.people if holds(tree, person)}
         if chosen(alice.workspace.id, tree, few=number % 2 == 1) != expected:
@@ -31,7 +31,7 @@ def test_compiled_trees_choose_whom_the_plain_evaluation_chooses(alice: Any) -> 
 def test_each_operator_of_each_field_chooses_whom_the_plain_evaluation_chooses(alice: Any) -> None:
     crowd = Crowd(alice.workspace.id, 60, seed=2)
     wrong, some = [], 0
-    for _ in range(500):
+    for _ in range(400):
         leaf = crowd.leaf()
         tree = {"match": "all", "conditions": [leaf]}
         expected = {person["id"] for person in crowd.people if holds(tree, person)}
@@ -39,4 +39,4 @@ def test_each_operator_of_each_field_chooses_whom_the_plain_evaluation_chooses(a
         if chosen(alice.workspace.id, tree) != expected:
             wrong.append(leaf)
     assert not wrong, wrong[:5]
-    assert some > 150, "too few of the conditions tell people apart"
+    assert some > 120, "too few of the conditions tell people apart"

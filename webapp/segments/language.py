@@ -33,6 +33,26 @@ OPERATORS: dict[str, str] = {
     "lte": "is at most", "before": "is before", "after": "is after", "within_days": "was in the last days",
     "not_within_days": "was not in the last days", "is_empty": "is empty", "is_not_empty": "is not empty",
 }  # fmt: skip
+#: the same where a kind of field reads better in other words
+KIND_WORDS: dict[str, dict[str, str]] = {
+    "tag": {
+        "equals": "has", "not_equals": "does not have", "in": "has one of", "not_in": "has none of", "is_empty": "has none at all",
+        "is_not_empty": "has any",
+    },
+    "group": {
+        "equals": "is on", "not_equals": "is not on", "in": "is on one of", "not_in": "is on none of", "is_empty": "is on no list",
+        "is_not_empty": "is on any list",
+    },
+    "options": {"equals": "has", "not_equals": "does not have", "in": "has one of", "not_in": "has none of"},
+    "received": {
+        "equals": "the campaign", "not_equals": "not the campaign", "in": "one of the campaigns", "not_in": "none of the campaigns",
+    },
+    "engaged": {
+        "equals": "the campaign", "not_equals": "not the campaign", "in": "one of the campaigns", "not_in": "none of the campaigns",
+        "within_days": "a campaign in the last days", "not_within_days": "no campaign in the last days", "is_empty": "no campaign ever",
+        "is_not_empty": "any campaign",
+    },
+}  # fmt: skip
 _EMPTY = {"is_empty": "none", "is_not_empty": "none"}
 _SINCE = {"within_days": "days", "not_within_days": "days"}
 
@@ -76,7 +96,12 @@ class Field:
 
     @property
     def operators(self) -> dict[str, str]:
+        """Operator -> shape of its value."""
         return KINDS[self.kind]
+
+    def words(self, operator: str) -> str:
+        """How people read the operator behind this field's label."""
+        return KIND_WORDS.get(self.kind, {}).get(operator, OPERATORS[operator])
 
 
 _TABLE = (
@@ -86,8 +111,8 @@ _TABLE = (
                 ("postal_code", "Postal code", "text"), ("lead_score", "Lead score", "number"))),
     ("Tags and groups", (("tag", "Tag", "tag"), ("group", "Group", "group"))),
     ("Activity", (("last_active_at", "Last active", "moment"), ("last_contacted_at", "Last contacted", "moment"),
-                  ("received_campaign", "Received campaign", "received"), ("opened_campaign", "Opened campaign", "engaged"),
-                  ("clicked_campaign", "Clicked campaign", "engaged"))),
+                  ("received_campaign", "Received", "received"), ("opened_campaign", "Opened", "engaged"),
+                  ("clicked_campaign", "Clicked in", "engaged"))),
     ("Record", (("subscribed", "Subscribed", "flag"), ("unsubscribed_at", "Unsubscribed", "moment"), ("bounced_at", "Bounced", "moment"),
                 ("complained_at", "Complained", "moment"), ("source", "Source", "source"), ("created_at", "Created", "moment"),
                 ("updated_at", "Changed", "moment"))),

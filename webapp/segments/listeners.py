@@ -1,6 +1,7 @@
-"""Segments as a filter of contact lists: `segment_id`."""
+"""Segments where contacts are listed: the filter `segment_id`, and the select of it on their page."""
 
-from webapp.contacts import filters
+from webapp.contacts import filters, hanging
 from webapp.segments import service
 
 filters.more["segment_id"] = service.of_filter
+hanging.segments = service.of_workspace

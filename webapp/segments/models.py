@@ -22,3 +22,6 @@ class Segment(InWorkspace, Timestamps, Base):
     conditions: Mapped[list[Any]] = mapped_column(default=list)
     #: the whole tree as people wrote it, for whoever got the row from the service
     tree = dict[str, Any]()
+    #: how many contacts it chose when the service counted them, and whether that is exact
+    contacts_count = 0
+    is_exact = True

@@ -1,5 +1,7 @@
 """Segments: saved filters over contacts, for people and programs. What one chooses is computed whenever it is asked for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import func, select
@@ -10,7 +12,7 @@ from webapp.contacts import listing
 from webapp.core import live
 from webapp.core.actor import Actor
 from webapp.core.db import db
-from webapp.core.errors import InUse, NotFound, Unavailable, invalid
+from webapp.core.errors import InUse, Invalid, NotFound, Unavailable, invalid
 from webapp.core.lookup import get_mine, mine
 from webapp.core.paging import Page, PageRequest, paginate
 from webapp.domains.taken import unless_taken
@@ -64,8 +66,13 @@ def create_segment(
     actor.require("contacts:write")
     if (db.session.scalar(select(func.count()).select_from(mine(actor, Segment).subquery())) or 0) >= MOST_SEGMENTS:
         raise invalid("name", f"A workspace takes {MOST_SEGMENTS:,} segments. Delete one first.")
-    tree = read_tree(actor.workspace_id, {"match": match, "conditions": conditions})
-    row = Segment(workspace_id=actor.workspace_id, name=_name(actor, name), description=description or None, **tree)
+    faults: dict[str, list[str]] = {}
+    with told_together(faults):
+        tree = read_tree(actor.workspace_id, {"match": match, "conditions": conditions})
+    with told_together(faults):
+        name = _name(actor, name)
+    refuse(faults)
+    row = Segment(workspace_id=actor.workspace_id, name=name, description=description or None, **tree)
     with unless_taken("name", f"The segment “{row.name}” was made by somebody else at this moment."):
         db.session.add(row)
     written([row])
@@ -78,22 +85,41 @@ def update_segment(actor: Actor, segment_id: int, changes: dict[str, Any]) -> Se
     """changes  name, description, match, conditions. raises NotFound; Invalid about name, or a condition by its path"""
     actor.require("contacts:write")
     row = get_segment(actor, segment_id, for_update=True)
-    before = snapshot(row)
-    if changes.get("name") is not None and changes["name"] != row.name:
-        name = _name(actor, changes["name"], row.id)
-        with unless_taken("name", f"The segment “{name}” was made by somebody else at this moment."):
-            row.name = name
+    before, tree, name, faults = snapshot(row), tree_of(row), row.name, dict[str, list[str]]()
+    with told_together(faults):
+        if changes.get("conditions") is not None:
+            tree = read_tree(actor.workspace_id, {"match": changes.get("match") or row.match, "conditions": changes["conditions"]})
+        elif changes.get("match") is not None:
+            tree = checked_match(row, changes["match"])
+    with told_together(faults):
+        if changes.get("name") is not None and changes["name"] != row.name:
+            name = _name(actor, changes["name"], row.id)
+    refuse(faults)
     if "description" in changes:
         row.description = changes["description"] or None
-    if changes.get("conditions") is not None or changes.get("match") is not None:
-        given = {name: row.tree[name] if changes.get(name) is None else changes[name] for name in ("match", "conditions")}
-        tree = read_tree(actor.workspace_id, given) if changes.get("conditions") is not None else checked_match(row, given["match"])
-        row.match, row.conditions = tree["match"], tree["conditions"]
-    db.session.flush()
+    row.match, row.conditions = tree["match"], tree["conditions"]
+    with unless_taken("name", f"The segment “{name}” was made by somebody else at this moment."):
+        row.name = name
     written([row])
     audit.record(actor, "segment.update", target(row), before=before, after=snapshot(row))
     live.notify(actor.workspace_id, LIVE_EVENT)
     return row
+
+
+@contextmanager
+def told_together(faults: dict[str, list[str]]) -> Iterator[None]:
+    """Keep what is refused inside, so that all of a form's faults are told at once."""
+    try:
+        yield
+    except Invalid as error:
+        faults.update(error.fields)
+
+
+def refuse(faults: dict[str, list[str]]) -> None:
+    """raises Invalid when there are any"""
+    if faults:
+        path, sentences = next(iter(faults.items()))
+        raise Invalid(sentences[0] if path == "name" else f"{path}: {sentences[0]}", fields=faults)
 
 
 def checked_match(row: Segment, match: Any) -> Tree:
@@ -136,6 +162,22 @@ def count_tree(actor: Actor, tree: Any) -> Count:
 def count_segment(segment: Segment) -> Count:
     """How many contacts it chooses now."""
     return counting.count(segment.workspace_id, tree_of(segment))
+
+
+def get_counted(actor: Actor, segment_id: int) -> Segment:
+    """With `tree`, `contacts_count` and `is_exact`. raises NotFound"""
+    row = get_segment(actor, segment_id)
+    found = count_segment(row)
+    row.contacts_count, row.is_exact = found.count, found.is_exact
+    return row
+
+
+def of_workspace(actor: Actor) -> list[tuple[int, str]]:
+    """(id, name) of all, by name; nothing for whoever may not see contacts."""
+    if not actor.may("contacts:read"):
+        return []
+    rows = db.session.execute(select(Segment.id, Segment.name).where(Segment.workspace_id == actor.workspace_id).order_by(Segment.name))
+    return [(row.id, row.name) for row in rows]
 
 
 def list_contacts(actor: Actor, segment_id: int, asked: PageRequest) -> Page[Any]:
