@@ -90,7 +90,7 @@ def test_recipients_say_why_each_is_where_it_is(alice: Any, work_off: Any) -> No
 @pytest.mark.parametrize("deed", ["opened", "clicked", "unsubscribed", "complained"])
 def test_recipients_are_found_by_what_they_did(alice: Any, work_off: Any, deed: str) -> None:
     campaign = sent(alice, work_off)
-    who = db.session.query(Delivery).filter_by(campaign_id=campaign.id).first()
+    who = db.session.query(Delivery).filter_by(campaign_id=campaign.id).order_by(Delivery.id).limit(1).one()
     done = {f"{deed}_at": utcnow()}
     db.session.add(Engagement(campaign_id=campaign.id, contact_id=who.contact_id, workspace_id=campaign.workspace_id, **done))
     db.session.commit()

@@ -196,4 +196,4 @@ def test_times_are_utc_for_programs(alice: Any) -> None:
     campaign = make_draft(alice)
     data = alice.api.post(f"/campaigns/{campaign.id}/schedule", json={"schedule_at": "2027-07-01T09:00:00+02:00"}).json["data"]
     assert data["schedule_at"] == "2027-07-01T07:00:00Z"
-    assert db.session.get(Campaign, campaign.id).schedule_at == datetime(2027, 7, 1, 7, tzinfo=UTC)
+    assert db.session.get_one(Campaign, campaign.id).schedule_at == datetime(2027, 7, 1, 7, tzinfo=UTC)

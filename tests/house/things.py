@@ -7,6 +7,7 @@ from sqlalchemy import select
 from tests.factories.automation import arrive, make_action, make_route, make_rule
 from tests.factories.contacts import make_contact, make_group, make_tag
 from tests.factories.domains import make_check
+from tests.factories.drafts import make_draft
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.sending import deliveries, make_outgoing
 from tests.factories.tracking import make_sent_campaign
@@ -17,6 +18,7 @@ from webapp.automation import exchanges
 from webapp.automation.contexts import sign_attachment
 from webapp.automation.models_loops import Exchange
 from webapp.automation.models_runs import Run
+from webapp.campaigns import looks
 from webapp.catcher.models import CaughtRequest
 from webapp.catcher.service import open_catcher
 from webapp.contacts import erasing, fields, notes
@@ -24,11 +26,13 @@ from webapp.core.db import Base, begin_writing, db
 from webapp.domains.models import DkimKey
 from webapp.happenings.models import Event
 from webapp.picks import service as picks
+from webapp.segments import service as segments
 from webapp.sending import holding_back, orders
 from webapp.suppressions import service as suppressions
 from webapp.tokens import service as tokens
 from webapp.tokens.models import ApiToken
 
+CUSTOMERS = {"field": "tag", "operator": "equals", "value": "customer"}
 #: tables and columns that reading may touch: what was seen and used when
 VOLATILE_TABLES = {"audit_entries", "audit_heads", "idempotency_keys", "alembic_version"}
 VOLATILE_COLUMNS = {"last_seen_at", "last_used_at", "last_used_ip", "last_used_client", "lease_until", "lease_owner"}
@@ -72,6 +76,8 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
     found["stopped_id"] = make_stopped(mailbox)
     found.update(make_people(person, domain))
     found["token"] = make_sent_campaign(person, f"reader@{domain}", commit=False).token()
+    campaign = make_draft(person, commit=False)
+    found["campaign_id"], found["look"] = campaign.id, looks.keep(person.actor, "<p>Hello</p>")
     found["message_token_id"] = make_message_token(person, mailbox.id)
     db.session.commit()
     missing = [name for name, value in found.items() if value is None]
@@ -90,6 +96,7 @@ def make_people(person: Any, domain: str) -> dict[str, Any]:
         "contact_id": contact.id, "tag_id": tag.id, "group_id": group.id, "field_id": field.id,
         "note_id": notes.add_note(person.actor, contact.id, "Called").id,
         "erasure_id": erasing.erase(person.actor, make_contact(person, f"gone@people.{domain}").id).id,
+        "segment_id": segments.create_segment(person.actor, name="Customers", conditions=[CUSTOMERS]).id,
     }  # fmt: skip
 
 

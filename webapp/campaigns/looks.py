@@ -22,7 +22,7 @@ def keep(actor: Actor, html: str) -> str:
     """The name under which the frame finds it. raises Unavailable while Redis is away"""
     name = secrets.token_urlsafe(12)
     try:
-        _redis().setex(_key(actor, name), KEPT_S, zlib.compress(html.encode()))
+        _redis().set(_key(actor, name), zlib.compress(html.encode()), ex=KEPT_S)
     except redis.RedisError:
         raise Unavailable("The preview cannot be shown at the moment. What you wrote is not lost.") from None
     return name

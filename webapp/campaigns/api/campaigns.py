@@ -5,8 +5,9 @@ from typing import Any
 from flask.views import MethodView
 
 from webapp.campaigns import service
-from webapp.campaigns.api.blueprint import blp, shown, shown_page
+from webapp.campaigns.api.blueprint import blp
 from webapp.campaigns.schemas import CampaignIn, CampaignOut, CampaignPatch, CampaignQuery, CampaignRow
+from webapp.campaigns.showing import shown, shown_page
 from webapp.core.access import current_actor
 from webapp.core.paging import PageRequest
 from webapp.core.rest import Deleted

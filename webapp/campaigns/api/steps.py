@@ -5,8 +5,9 @@ from typing import Any
 from flask.views import MethodView
 
 from webapp.campaigns import life, service, trials
-from webapp.campaigns.api.blueprint import SENDS, blp, shown
+from webapp.campaigns.api.blueprint import SENDS, blp
 from webapp.campaigns.schemas import CampaignOut, CampaignSchedule, CampaignTest, CampaignTested
+from webapp.campaigns.showing import shown
 from webapp.core.access import current_actor
 
 

@@ -6,10 +6,10 @@ from flask import Response, request, url_for
 
 from webapp.audit import service as audit
 from webapp.campaigns import charts, checks, life, looks, numbers, progress, reach, recipients, service, trials
-from webapp.campaigns.api.blueprint import shown
 from webapp.campaigns.models import EDITABLE, Campaign
 from webapp.campaigns.pages.base import bp
 from webapp.campaigns.schemas import CampaignRow
+from webapp.campaigns.showing import shown
 from webapp.core.access import current_actor, needs
 from webapp.core.actor import Actor
 from webapp.core.htmx import render
