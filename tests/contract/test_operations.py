@@ -64,12 +64,13 @@ class World:
         people = [self._post("/contacts", name=f"Person {n}", email=f"p{n}@people.test", tags=["lead"]) for n in range(6)]
         self._post(f"/contact-groups/{group['id']}/members", contact_ids=[row["id"] for row in people])
         self._post("/custom-fields", label="Shoe size", type="number")
+        self._post("/segments", name="Leads", conditions=[{"field": "tag", "operator": "equals", "value": "lead"}])
         wait_for(lambda: self.api.get(f"/mailboxes/{box['id']}/logs").json()["data"], "a run of the route")
 
     def refresh(self) -> None:
         """The ids of what there is now, by the first segment of their address."""
         for family in ("domains", "mailboxes", "rules", "actions", "routes", "tokens", "audit-events", "deliveries", "messages",
-                       "contacts", "tags", "contact-groups", "custom-fields"):
+                       "contacts", "tags", "contact-groups", "custom-fields", "segments"):
             answer = self.api.get(f"/{family}?per_page=20")
             if answer.status_code == 200:
                 self.ids[family] = [row["id"] for row in answer.json()["data"]]
