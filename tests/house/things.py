@@ -7,6 +7,7 @@ from sqlalchemy import select
 from tests.factories.automation import arrive, make_action, make_route, make_rule
 from tests.factories.contacts import make_contact, make_group, make_tag
 from tests.factories.domains import make_check
+from tests.factories.drafts import make_draft
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.sending import deliveries, make_outgoing
 from tests.factories.tracking import make_sent_campaign
@@ -17,6 +18,7 @@ from webapp.automation import exchanges
 from webapp.automation.contexts import sign_attachment
 from webapp.automation.models_loops import Exchange
 from webapp.automation.models_runs import Run
+from webapp.campaigns import looks
 from webapp.catcher.models import CaughtRequest
 from webapp.catcher.service import open_catcher
 from webapp.contacts import erasing, fields, notes
@@ -74,6 +76,8 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
     found["stopped_id"] = make_stopped(mailbox)
     found.update(make_people(person, domain))
     found["token"] = make_sent_campaign(person, f"reader@{domain}", commit=False).token()
+    campaign = make_draft(person, commit=False)
+    found["campaign_id"], found["look"] = campaign.id, looks.keep(person.actor, "<p>Hello</p>")
     found["message_token_id"] = make_message_token(person, mailbox.id)
     db.session.commit()
     missing = [name for name, value in found.items() if value is None]
