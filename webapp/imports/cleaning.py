@@ -5,8 +5,9 @@ and only then each is looked at by itself. `address_of` and `webapp.mail.address
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 from typing import Any
 
 from webapp.contacts.field_values import MOST_TEXT, checked
@@ -19,7 +20,7 @@ from webapp.imports.reading import Batch
 from webapp.mail.address import BadAddress, normalise
 
 #: addresses as nearly all are: nothing that needs mapping, quoting or a closer look
-_COMMON = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)*\.[a-z]{2,}\Z")
+_COMMON = re.compile(r"[a-z0-9_+-]++(?:\.[a-z0-9_+-]++)*+@[a-z0-9]++(?:-[a-z0-9]++)*+(?:\.[a-z0-9]++(?:-[a-z0-9]++)*+)*+(?<=[a-z][a-z])\Z")
 #: up to this length no part of an address can be too long
 _SHORT = 63
 _TRUE = frozenset({
@@ -47,18 +48,20 @@ class Problem:
 class Clean:
     """Rows that are right, by column; None: nothing stands there. `texts` are columns of Contact.
 
+    cells       the columns as they stand in the file, of all rows of the batch; `places`: where these rows stand in them
     parts_only  the file has first or last names and no whole ones
     read        rows of the batch that hold anything, right or wrong
     """
 
-    lines: list[int] = field(default_factory=list)
-    emails: list[str] = field(default_factory=list)
-    addresses: list[str] = field(default_factory=list)
-    texts: dict[str, list[Any]] = field(default_factory=dict)
-    custom: list[dict[str, Any]] | None = None
-    tags: list[list[str]] | None = None
-    subscribed: list[bool | None] | None = None
-    rows: list[list[str]] = field(default_factory=list)
+    lines: Sequence[int] = ()
+    emails: Sequence[str] = ()
+    addresses: Sequence[str] = ()
+    texts: dict[str, Sequence[Any]] = field(default_factory=dict)
+    custom: Sequence[dict[str, Any]] | None = None
+    tags: Sequence[list[str]] | None = None
+    subscribed: Sequence[bool | None] | None = None
+    cells: list[list[str]] = field(default_factory=list)
+    places: Sequence[int] = ()
     problems: list[Problem] = field(default_factory=list)
     read: int = 0
     parts_only: bool = False
@@ -70,18 +73,23 @@ class Clean:
         """Some of the rows."""
         if len(indexes) == len(self.addresses):
             return self
+        if len(indexes) > 1:
+            some: Callable[[Any], Sequence[Any]] = itemgetter(*indexes)
+        else:
 
-        def some(column: list[Any]) -> list[Any]:
-            return [column[index] for index in indexes]
+            def some(column: Any) -> Sequence[Any]:
+                return [column[index] for index in indexes]
 
         return Clean(
             some(self.lines), some(self.emails), some(self.addresses), {name: some(column) for name, column in self.texts.items()},
             None if self.custom is None else some(self.custom), None if self.tags is None else some(self.tags),
-            None if self.subscribed is None else some(self.subscribed), some(self.rows), read=self.read, parts_only=self.parts_only,
+            None if self.subscribed is None else some(self.subscribed), self.cells, some(self.places), read=self.read,
+            parts_only=self.parts_only,
         )  # fmt: skip
 
     def refuse(self, index: int, message: str) -> Problem:
-        return Problem(self.lines[index], self.emails[index], message, self.rows[index])
+        place = self.places[index]
+        return Problem(self.lines[index], self.emails[index], message, [column[place] for column in self.cells])
 
 
 class Bad(Exception):
@@ -109,51 +117,53 @@ class Cleaner:
 
     def clean(self, batch: Batch) -> Clean:
         """The rows of a batch."""
-        rows, lines, problems = self._even(batch)
-        read = len(rows) + len(problems)
-        if not rows:
+        cells, lines, problems = self._even(batch)
+        number = len(lines)
+        read = number + len(problems)
+        if not number:
             return Clean(problems=problems, read=read)
         bad: dict[int, str] = {}
         places = self.plan.places
-        emails = [row[places["email"]].strip() for row in rows]
-        found = Clean(lines, emails, _addresses(emails, bad), rows=rows, problems=problems, read=read)
+        emails = list(map(str.strip, cells[places["email"]]))
+        found = Clean(lines, emails, _addresses(emails, bad), cells=cells, places=range(number), problems=problems, read=read)
         for name in LONGEST:
             if name in places:
-                found.texts[name] = _texts([row[places[name]] for row in rows], LONGEST[name], name in NAMES, bad)
+                found.texts[name] = _texts(cells[places[name]], LONGEST[name], name in NAMES, bad)
         if "lead_score" in places:
-            found.texts["lead_score"] = _each([row[places["lead_score"]] for row in rows], _score, bad)
+            found.texts["lead_score"] = _each(cells[places["lead_score"]], _score, bad)
         if "tags" in places:
-            found.tags = [tags or [] for tags in _each([row[places["tags"]] for row in rows], _tags, bad)]
+            found.tags = [tags or [] for tags in _each(cells[places["tags"]], _tags, bad)]
         if "subscribed" in places:
-            found.subscribed = _each([row[places["subscribed"]] for row in rows], _truth, bad)
+            found.subscribed = _each(cells[places["subscribed"]], _truth, bad)
         if self.plan.custom:
-            found.custom = self._custom(rows, bad)
+            found.custom = self._custom(cells, bad)
         found.parts_only = "name" not in places
         _complete_names(found.texts)
         if bad:
             problems += [found.refuse(index, message) for index, message in bad.items()]
-            found = found.of([index for index in range(len(rows)) if index not in bad])
+            found = found.of([index for index in range(number) if index not in bad])
             found.problems = problems
         return found
 
-    def _even(self, batch: Batch) -> tuple[list[list[str]], list[int], list[Problem]]:
-        """Rows of one width: short ones are filled up, empty ones left out, those that cannot be read told."""
-        if not batch.broken and set(map(len, batch.rows)) == {self.width} and self.width > 1:  # type: ignore[arg-type]
-            return batch.rows, batch.lines, []  # type: ignore[return-value]
+    def _even(self, batch: Batch) -> tuple[list[list[str]], Sequence[int], list[Problem]]:
+        """Columns of one length: short rows are filled up, empty ones left out, those that cannot be read told."""
+        if batch.columns is not None and len(batch.columns) == self.width and self.width > 1:
+            return batch.columns, batch.lines, []
         rows, lines, problems = [], [], []
-        for index, (row, line) in enumerate(zip(batch.rows, batch.lines, strict=True)):
+        given: Iterable[Any] = batch.rows if batch.columns is None else zip(*batch.columns, strict=True)
+        for index, (row, line) in enumerate(zip(given, batch.lines, strict=True)):
             if row is None:
                 problems.append(Problem(line, "", batch.broken[index]))
             elif any(cell.strip() for cell in row[self.width :]):
                 text = f"The row has {len(row)} cells, but there are {self.width} columns. A separator inside a cell needs quotation marks."
                 problems.append(Problem(line, "", text, row))
             elif any(cell.strip() for cell in row):
-                rows.append(row[: self.width] + [""] * (self.width - len(row)))
+                rows.append([*row[: self.width], *[""] * (self.width - len(row))])
                 lines.append(line)
-        return rows, lines, problems
+        return list(map(list, zip(*rows, strict=True))), lines, problems
 
-    def _custom(self, rows: list[list[str]], bad: dict[int, str]) -> list[dict[str, Any]]:
-        columns = {key: self._values(key, [row[place] for row in rows], bad) for key, place in self.plan.custom.items()}
+    def _custom(self, cells: list[list[str]], bad: dict[int, str]) -> list[dict[str, Any]]:
+        columns = {key: self._values(key, cells[place], bad) for key, place in self.plan.custom.items()}
         keys = list(columns)
         made = [dict(zip(keys, values, strict=True)) for values in zip(*columns.values(), strict=True)]
         if any(None in column for column in columns.values()):
@@ -177,18 +187,20 @@ class Cleaner:
 
 
 def _addresses(emails: list[str], bad: dict[int, str]) -> list[str]:
-    match = _COMMON.match
+    """In normal form: common ones all together, the others each by itself."""
     together = "\n".join(emails)
-    lower = together.lower().split("\n") if together.isascii() else []
-    if len(lower) == len(emails) and max(map(len, lower)) <= _SHORT and all(map(match, lower)):
-        return lower
-    found = []
-    for index, text in enumerate(emails):
+    found = together.lower().split("\n") if together.isascii() else []
+    if len(found) == len(emails):
+        rest: Iterable[int] = ()
+        if len(max(found, key=len)) > _SHORT or not all(map(_COMMON.match, found)):
+            rest = [index for index, text in enumerate(found) if len(text) > _SHORT or not _COMMON.match(text)]
+    else:
+        found, rest = list(emails), range(len(emails))
+    for index in rest:
         try:
-            found.append(address_of(text))
+            found[index] = address_of(emails[index])
         except BadAddress as error:
-            bad[index] = str(error)
-            found.append("")
+            bad[index], found[index] = str(error), ""
     return found
 
 
@@ -252,12 +264,17 @@ def _truth(text: str) -> bool:
     raise Bad(f"“{text[:40]}” does not say whether the person is subscribed. Write yes or no.")
 
 
-def _complete_names(texts: dict[str, list[Any]]) -> None:
+def _complete_names(texts: dict[str, Sequence[Any]]) -> None:
     """The parts of a name follow the whole, or the whole its parts, where the file has one of them only."""
     if "name" in texts:
-        parts = [(None, None) if name is None else split(name) for name in texts["name"]]
-        texts.setdefault("first_name", [first for first, _ in parts])
-        texts.setdefault("last_name", [last for _, last in parts])
+        names = texts["name"]
+        if None in names:
+            parts = [(None, None) if name is None else split(name) for name in names]
+        else:  # as `split` does it, for names on one line without blanks in a row
+            parts = [(first, last) if first else (last, "") for first, _, last in [name.rpartition(" ") for name in names]]
+        firsts, lasts = zip(*parts, strict=True)
+        texts.setdefault("first_name", firsts)
+        texts.setdefault("last_name", lasts)
     elif "first_name" in texts or "last_name" in texts:
         nobody: list[Any] = [None] * len(next(iter(texts.values())))
         pairs = zip(texts.get("first_name", nobody), texts.get("last_name", nobody), strict=True)

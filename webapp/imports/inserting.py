@@ -24,7 +24,7 @@ _ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r", "
 
 
 class Again(Exception):
-    """Somebody else made one of these contacts at this moment: the batch is to be done again."""
+    """Some of these contacts are there already: the batch is to be done again, with a look at them first."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def insert(wanted: Wanted, clean: Clean, indexes: Sequence[int], stopped: set[st
     return put(wanted, columns, len(chosen), now)
 
 
-def _filled(values: list[Any], nothing: Any) -> list[Any]:
+def _filled(values: Sequence[Any], nothing: Any) -> Sequence[Any]:
     return [nothing if value is None else value for value in values] if nothing is not None and None in values else values
 
 
@@ -83,7 +83,9 @@ def _put_sqlite(wanted: Wanted, columns: Mapping[str, Sequence[Any]], number: in
     known = driver.execute("SELECT seq FROM sqlite_sequence WHERE name = 'contacts'").fetchone()
     first = (known[0] if known else 0) + 1
     names, marks = ", ".join([*columns, *constants]), ", ".join([*("?" for _ in columns), *constants.values()])
-    driver.executemany(f"INSERT INTO contacts ({names}) VALUES ({marks})", zip(*columns.values(), strict=True))  # noqa: S608 - names of our own
+    statement = f"INSERT INTO contacts ({names}) VALUES ({marks}) ON CONFLICT (workspace_id, address) DO NOTHING"  # noqa: S608 - our own names
+    if driver.executemany(statement, zip(*columns.values(), strict=True)).rowcount != number:
+        raise Again
     return Made(number, first, first + number - 1)
 
 

@@ -5,7 +5,7 @@ Addresses that were seen are noted in a file of its own that is thrown away, so 
 
 import sqlite3
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,7 +46,7 @@ class Seen:
             self.known.execute(f"PRAGMA {pragma}")
         self.known.execute("CREATE TABLE seen (address TEXT PRIMARY KEY) WITHOUT ROWID")
 
-    def first_times(self, addresses: list[str]) -> list[int]:
+    def first_times(self, addresses: Sequence[str]) -> list[int]:
         """Indexes of those that were not there before; now they are."""
         self.known.execute("BEGIN")
         before = self.known.total_changes

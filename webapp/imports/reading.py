@@ -11,15 +11,17 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from webapp.mail.address import is_address
 
 #: bytes read at once, and the longest line
 BLOCK, LONGEST_LINE = 512 * 1024, 1024 * 1024
+#: characters that are held at once
+MOST_TEXT = 4 * 1024 * 1024
 #: bytes in which the shape of a file is looked for
 HEAD = 256 * 1024
 #: rows that are shown as examples, and where they are looked for
@@ -57,10 +59,15 @@ class Shape:
 
 @dataclass
 class Batch:
-    """Rows with the lines on which they begin; None stands for a row that cannot be read, with its reason in `broken`."""
+    """Rows with the lines on which they begin.
 
+    columns  cells by column, when all rows have as many; else None, and they stand in `rows`, where None is a row that cannot be read
+    broken   index -> why it cannot be read
+    """
+
+    lines: Sequence[int] = ()
+    columns: list[list[str]] | None = None
     rows: list[list[str] | None] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
     broken: dict[int, str] = field(default_factory=dict)
     byte: int = 0
     line: int = 0
@@ -68,66 +75,119 @@ class Batch:
 
 
 class Rows:
-    """The rows of a file in UTF-8 from a byte on; `line` is the number of lines before it."""
+    """The rows of a file in UTF-8 from a byte on; `line` is the number of lines before it.
+
+    Where no quotation mark is near, lines and cells are cut by the plain text functions, whole columns at once; else by the csv module.
+    """
 
     def __init__(self, file: BinaryIO, separator: str, byte: int = 0, line: int = 0) -> None:
-        self.file, self.base_line, self.ended = file, line, False
-        self.too_long: list[int] = []
-        self._skipped = 0
-        self._block = io.StringIO("")
-        self._block_byte = byte
-        self._text = ""
+        self.file, self.separator = file, separator
+        self._blocks = self._read_blocks(byte)
+        self._start, self._text, self._place = byte, "", 0  # of the text at hand: its byte, and what was taken of it
+        self._line, self._dry = line, False
+        self._ahead: tuple[int, str] | None = None
+        self._too_long: list[int] = []
         file.seek(byte)
-        self._reader = csv.reader(chain.from_iterable(self._blocks()), delimiter=separator)
 
     def take(self, number: int) -> Batch:
         """Up to so many rows; `is_last` when there are no more."""
-        batch, first = Batch(), self._line()
-        while len(batch.rows) < number and not self.ended:
-            before = len(batch.rows)
+        while self._text.count("\n", self._place) < number and len(self._text) - self._place < MOST_TEXT and self._add_block():
+            pass
+        quoted = self._text.find('"', self._place) >= 0
+        loose = self._text.count("\r", self._place) != self._text.count("\r\n", self._place)
+        batch = self._careful(number) if quoted or loose else self._quick(number)
+        if self._place >= len(self._text):
+            self._add_block()  # tells whether there is more
+        batch.byte, batch.line = self._byte(), self._line
+        batch.is_last = self._dry and self._place >= len(self._text)
+        if self._too_long:
+            batch.rows = list(batch.rows) if batch.columns is None else [list(row) for row in zip(*batch.columns, strict=True)]
+            batch.columns, batch.lines = None, list(batch.lines) + self._too_long
+            batch.broken |= {len(batch.rows) + index: "The line is longer than 1 MB." for index in range(len(self._too_long))}
+            batch.rows += [None] * len(self._too_long)
+            self._too_long = []
+        return batch
+
+    def _quick(self, number: int) -> Batch:
+        parts = self._text[self._place :].split("\n", number)
+        rest = parts.pop()
+        if rest and len(parts) < number:
+            parts, rest = [*parts, rest], ""
+        end = len(self._text) - len(rest)
+        if "\r" in self._text:
+            parts = [part[:-1] if part.endswith("\r") else part for part in parts]
+        self._place, first = end, self._line
+        self._line += len(parts)
+        batch = Batch(range(first + 1, self._line + 1))
+        separator = self.separator
+        widths = {part.count(separator) for part in parts}
+        if len(widths) == 1 and (0 not in widths or all(parts)):
+            width = widths.pop() + 1
+            cells = separator.join(parts).split(separator)
+            batch.columns = [cells[place::width] for place in range(width)]
+        else:
+            batch.rows = [part.split(separator) if part else [] for part in parts]
+        return batch
+
+    def _careful(self, number: int) -> Batch:
+        batch, first = Batch(), self._line
+        block = io.StringIO(self._text[self._place :], newline="")
+        behind = self._place
+
+        def blocks() -> Iterator[io.StringIO]:
+            nonlocal block, behind
+            yield block
+            while not self._dry:
+                self._start, self._text, self._place = self._byte_at(len(self._text)), "", 0
+                self._add_block()
+                block, behind = io.StringIO(self._text, newline=""), 0
+                yield block
+
+        reader = csv.reader(chain.from_iterable(blocks()), delimiter=self.separator)
+        known: list[int] = []
+        while (before := len(batch.rows)) < number:
             try:
-                batch.rows.extend(islice(self._reader, number - before))
-                self.ended = len(batch.rows) < number
+                batch.rows.extend(islice(reader, number - before))
+                break
             except csv.Error as error:
                 batch.broken[len(batch.rows)] = _reason(error)
                 batch.rows.append(None)
-                batch.lines.append(self._line())
-        known, batch.lines = dict(zip(batch.broken, batch.lines, strict=True)), []
-        batch.line = self._line()
-        if batch.line - first == len(batch.rows):
-            batch.lines = list(range(first + 1, batch.line + 1))
+                known.append(first + reader.line_num)
+        self._place = behind + block.tell()
+        self._line = first + reader.line_num + len(self._too_long)
+        if reader.line_num == len(batch.rows):
+            batch.lines = range(first + 1, first + 1 + len(batch.rows))
         else:
-            self._number(batch, first, known)
-        batch.byte, batch.is_last = self._byte(), self.ended
-        for line in self.too_long:
-            batch.broken[len(batch.rows)] = "The line is longer than 1 MB."
-            batch.rows.append(None)
-            batch.lines.append(line)
-        self.too_long = []
+            batch.lines = _numbered(batch, first, dict(zip(batch.broken, known, strict=True)))
+        if len(set(map(len, filter(None, batch.rows)))) == 1 and all(batch.rows):
+            batch.columns, batch.rows = list(map(list, zip(*batch.rows, strict=True))), []
         return batch
 
-    def _number(self, batch: Batch, first: int, known: dict[int, int]) -> None:
-        """Line numbers of rows of which some have several lines."""
-        line = first
-        for index, row in enumerate(batch.rows):
-            if row is None:
-                line = max(line + 1, known[index])
-                batch.lines.append(line)
-                continue
-            batch.lines.append(line + 1)
-            line += 1 + sum(len(_LINE_END.findall(cell)) for cell in row if "\n" in cell or "\r" in cell)
-
-    def _line(self) -> int:
-        return self.base_line + int(self._reader.line_num) + self._skipped
-
     def _byte(self) -> int:
-        """Where the next row begins: what was taken of the present block, in bytes."""
-        place = self._block.tell()
-        return self._block_byte + (place if self._text.isascii() else len(self._text[:place].encode()))
+        return self._byte_at(self._place)
 
-    def _blocks(self) -> Iterator[io.StringIO]:
+    def _byte_at(self, place: int) -> int:
+        """The byte of a place in the text at hand."""
+        return self._start + (place if self._text.isascii() else len(self._text[:place].encode()))
+
+    def _add_block(self) -> bool:
+        """More of the file behind what is left of the text at hand; False when there is no more, or something was left out between."""
+        found = self._ahead or next(self._blocks, None)
+        self._ahead = None
+        if found is None:
+            self._dry = True
+            return False
+        start, text = found
+        left = self._text[self._place :]
+        if left and start != self._byte_at(len(self._text)):
+            self._ahead = found
+            return False
+        self._start, self._text, self._place = self._byte() if left else start, left + text, 0
+        return True
+
+    def _read_blocks(self, start: int) -> Iterator[tuple[int, str]]:
+        """(byte, text) of pieces that end with a line."""
         rest = b""
-        start = self._block_byte
         while True:
             read = self.file.read(BLOCK)
             data = rest + read
@@ -136,28 +196,32 @@ class Rows:
                 start, rest = self._skip_line(start + len(data))
                 continue
             if cut:
-                self._block_byte, self._text = start, data[:cut].decode("utf-8", "replace")
-                self._block = io.StringIO(self._text, newline="")
-                yield self._block
+                yield start, data[:cut].decode("utf-8", "replace")
             if not read:
                 return
             start, rest = start + cut, data[cut:]
 
     def _skip_line(self, place: int) -> tuple[int, bytes]:
         """Go on behind the end of a line without end. returns (byte, what was read beyond it)"""
-        self._skipped += 1
-        self.too_long.append(self._line())
+        self._too_long.append(self._line + self._text.count("\n", self._place) + len(self._too_long) + 1)
         while piece := self.file.read(BLOCK):
             end = piece.find(b"\n") + 1
             if end:
-                place += end
-                rest = piece[end:]
-                break
+                return place + end, piece[end:]
             place += len(piece)
+        return place, b""
+
+
+def _numbered(batch: Batch, first: int, known: dict[int, int]) -> list[int]:
+    """Line numbers of rows of which some have several lines."""
+    lines, line = [], first
+    for index, row in enumerate(batch.rows):
+        lines.append(line + 1)
+        if row is None:
+            line = max(line + 1, known[index])
         else:
-            rest = b""
-        self._block_byte, self._text, self._block = place, "", io.StringIO("")
-        return place, rest
+            line += 1 + sum(len(_LINE_END.findall(cell)) for cell in row if "\n" in cell or "\r" in cell)
+    return lines
 
 
 def _cut(data: bytes) -> int:
@@ -190,19 +254,27 @@ def look(file: BinaryIO, encoding: str | None = None, separator: str | None = No
     separator = separator or (told[1].decode("latin-1") if told else _separator(plain[skip:]))
     rows = Rows(io.BytesIO(plain), separator, skip + before, 1 if told else 0)
     start, line, first = skip + before, 1 if told else 0, rows.take(1)
-    while first.rows and first.rows[0] is not None and not any(cell.strip() for cell in first.rows[0]):
+    while not first.is_last and not any(map(str.strip, _first_row(first))):
         start, line, first = first.byte, first.line, rows.take(1)
-    if not first.rows or first.rows[0] is None:
-        raise BadFile("The first line cannot be read as CSV.")
-    cells = [" ".join(cell.split()) for cell in first.rows[0]]
+    cells = [" ".join(cell.split()) for cell in _first_row(first)]
     if len(cells) > MOST_COLUMNS:
         raise BadFile(f"The file has {len(cells)} columns; an import takes {MOST_COLUMNS}.")
     has_titles = not any(is_address(cell) for cell in cells if "@" in cell)
     if has_titles:
         start, line = first.byte, first.line
     rows = Rows(io.BytesIO(plain[start : start + SAMPLE_BYTES]), separator)
-    sample = [[cell.strip()[:200] for cell in row] for row in rows.take(SAMPLE).rows if row and any(row)]
+    some = rows.take(SAMPLE)
+    people: Any = some.rows if some.columns is None else zip(*some.columns, strict=True)
+    sample = [[cell.strip()[:200] for cell in row] for row in people if row and any(row)]
     return Shape("csv", found, separator, named(cells if has_titles else [""] * len(cells)), has_titles, start, line, sample)
+
+
+def _first_row(batch: Batch) -> list[str]:
+    """raises BadFile"""
+    row = batch.rows[0] if batch.rows else [column[0] for column in batch.columns or []]
+    if row is None:
+        raise BadFile("The first line cannot be read as CSV.")
+    return row
 
 
 def named(cells: list[str]) -> list[str]:

@@ -22,14 +22,14 @@ from webapp.core.queue import ring
 from webapp.imports import changing, problems
 from webapp.imports.cleaning import Clean, Cleaner, Problem
 from webapp.imports.columns import Plan, checked
-from webapp.imports.deciding import Wanted, barred_of, by_turns, decide, find_known
+from webapp.imports.deciding import Known, StopList, Wanted, by_turns, decide, find_known
 from webapp.imports.inserting import Again, insert
 from webapp.imports.models import ContactImport
 from webapp.imports.reading import Batch, Rows
 
 #: rows of a batch, and how long its transaction may take
-LEAST, FIRST, MOST = 250, 2000, 10_000
-GOAL_S = 0.05
+LEAST, FIRST, MOST = 2000, 5000, 10_000
+GOAL_S = 0.08
 TRIES = 5
 #: different tags that one batch may bring along
 MOST_NEW_TAGS = 500
@@ -55,6 +55,9 @@ class Run:
         self.file = open_ready(job)
         self.rows = Rows(self.file, job.shape["separator"], job.byte, job.line)
         self.byte, self.size = job.byte, FIRST
+        #: nobody in the last batch was there already: then the next one is not looked up before it goes in
+        self.is_fresh = True
+        self.stop_list = StopList(job.workspace_id)
 
     def close(self) -> None:
         self.file.close()
@@ -71,6 +74,7 @@ class Run:
                 break
             except Again:
                 db.session.rollback()
+                self.is_fresh = False
                 if tries == TRIES:
                     raise Broken("Others add the same people at the same time. Go on with it later.") from None
         took = time.monotonic() - writing
@@ -85,8 +89,8 @@ class Run:
             return False
         found = list(clean.problems)
         self._still_there(job)
-        for part in by_turns(clean):
-            found += self._take(job, part)
+        for turn, part in enumerate(by_turns(clean)):
+            found += self._take(job, part, self.is_fresh and not turn)
         found.sort(key=lambda one: one.line)
         problems.keep(self.id, found)
         job.failed += len(found)
@@ -115,14 +119,17 @@ class Run:
 
         self.wanted = replace(self.wanted, tag_ids=held(Tag, job.tag_ids), group_ids=held(ContactGroup, job.group_ids))
 
-    def _take(self, job: ContactImport, clean: Clean) -> list[Problem]:
+    def _take(self, job: ContactImport, clean: Clean, is_fresh: bool) -> list[Problem]:
         """Rows in which each address stands once. returns those that are refused after all"""
         if not len(clean):
             return []
         now = utcnow()
         own = self._named(clean)
-        known = find_known(self.wanted, clean.addresses, {*self.wanted.tag_ids, *own.values()}, hold=True)
-        stopped = barred_of(self.workspace_id, clean.addresses)
+        known = Known({}, {}, {})
+        if not is_fresh:
+            known = find_known(self.wanted, clean.addresses, {*self.wanted.tag_ids, *own.values()}, hold=True)
+            self.is_fresh = not known.rows
+        stopped = self.stop_list.of(clean.addresses)
         found = decide(self.wanted, clean, known, stopped, own, now)
         changing.apply(self.wanted, found.changes, now, self.evidence)
         if found.new:
