@@ -46,7 +46,7 @@ class _Forms(dict[str, tuple[Any, ...]]):
 
     def __missing__(self, value: str) -> tuple[Any, ...]:
         data = value.encode("utf-8", "replace")
-        if data and is_harmless(data) and data[-1:] != b" ":
+        if data and value.isascii() and is_harmless(data) and data[-1:] != b" ":
             places = [slot.place for slot in self._slots]
             forms = tuple([value if place == "s" else data if place in "th" else quoted(PLACES[place](value)) for place in places])
         else:
@@ -78,6 +78,8 @@ class Compiled:
         self.links = prepared.links
         self.unknown = prepared.unknown
         kind = heads.MULTIPART if prepared.html and prepared.text else "text/html" if prepared.html else "text/plain"
+        #: ends with a boundary then, so that DKIM's simple form of the body is the body
+        self._is_multipart = kind == heads.MULTIPART
         self._head = heads.Head(letter, heads.plain_content(kind))
         self._raw, self._relaxed = _spread(self._head.raw, b""), _spread(self._head.canonical, b"")
         self._subject = _spread(_statics(prepared.subject, ""), "")
@@ -123,15 +125,16 @@ class Compiled:
         head, relaxed_head, body_gaps = self._gaps(person, second)
         body = _filled(self._body, body_gaps)
         relaxed = _filled(self._relaxed, relaxed_head)
-        body_hash = b2a_base64(sha256(body).digest(), newline=False)
+        simple = body if self._is_multipart else body.rstrip(b"\r\n") + b"\r\n"
+        body_hash = b2a_base64(sha256(simple).digest(), newline=False)
         return b"".join([*[signer.line(relaxed, body_hash, second) for signer in signers], _filled(self._raw, head), body])
 
     def _gaps(self, person: Person, second: int) -> tuple[_Gaps, _Gaps, _Gaps]:
         """What stands in the gaps of the header as sent, of the header relaxed, and of the body."""
         email, values, number, token, name = person
         ticket = token.encode("utf-8", "replace")
-        if ticket.translate(None, _TOKEN) or len(ticket) > _LONGEST_TOKEN:
-            raise ValueError(f"A token has up to {_LONGEST_TOKEN} letters, digits and -._~.")
+        if ticket.translate(None, _TOKEN) or len(ticket) > _LONGEST_TOKEN or ticket[:1] == b".":
+            raise ValueError(f"A token has up to {_LONGEST_TOKEN} letters, digits and -._~, no dot first.")
         forms: list[Any] = [ticket, token]
         for field, known in self._forms:
             value = email if field is None else values.get(field)

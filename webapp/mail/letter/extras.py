@@ -3,6 +3,7 @@
 import html
 
 from webapp.mail.letter.model import Letter
+from webapp.mail.letter.values import as_line, words_of
 
 _HIDDEN = "display:none;font-size:1px;line-height:1px;max-height:0;max-width:0;opacity:0;overflow:hidden;mso-hide:all"
 #: keeps the list of a mail program from showing the body's first words behind a short preheader
@@ -21,17 +22,18 @@ def pixel(address: str) -> str:
 
 def html_footer(letter: Letter, address: str) -> str:
     """For bodies without an unsubscribe link. `address` is HTML already."""
-    postal = html.escape(letter.postal_address).replace("\n", "<br>")
+    postal = html.escape(words_of(letter.postal_address)).replace("\n", "<br>")
     end = f"<br>{postal}" if postal else ""
     words = html.escape(_reason(letter))
     return f'<div style="{_FOOTER}">{words} <a href="{address}" style="color:#555555">Unsubscribe</a>{end}</div>'
 
 
 def text_footer(letter: Letter, address: str) -> str:
-    postal = f"{letter.postal_address}\n" if letter.postal_address else ""
+    address_lines = words_of(letter.postal_address)
+    postal = f"{address_lines}\n" if address_lines else ""
     return f"\n\n----------\n{_reason(letter)}\nUnsubscribe: {address}\n{postal}"
 
 
 def _reason(letter: Letter) -> str:
-    sender = " ".join((letter.workspace_name or letter.from_name or letter.from_email).split())
+    sender = as_line(words_of(letter.workspace_name) or words_of(letter.from_name) or letter.from_email)
     return f"You get this mail because you are subscribed to mail from {sender}."

@@ -16,7 +16,7 @@ from webapp.mail.letter.plain import text_of_letter
 from webapp.mail.letter.shape import Shaped, Shaper
 from webapp.mail.letter.source import Document, document
 from webapp.mail.letter.tags import Marks, Tag, constants, is_known
-from webapp.mail.letter.values import PLACES, TOKEN, Pieces, Slot, joined
+from webapp.mail.letter.values import PLACES, TOKEN, Pieces, Slot, joined, words_of
 
 _BASE_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(?:/[A-Za-z0-9._~/-]*[A-Za-z0-9._~-])?\Z")
 _ADDRESSES = {"unsubscribe_url": "/u/", "view_in_browser_url": "/v/"}
@@ -62,7 +62,7 @@ class _Preparation:
         self.unknown: dict[str, None] = {}
         self.unsubscribes = False
         today = datetime.now(UTC)
-        self.constants = constants(letter, f"{today.day} {today:%B %Y}")
+        self.constants = {name: words_of(value) for name, value in constants(letter, f"{today.day} {today:%B %Y}").items()}
         self.marks = Marks(letter.subject, letter.html, letter.text or "", letter.preheader or "", *self.constants.values())
         #: the mark of every slot that holds the token
         self.token = self.marks.new(Tag(TOKEN.field), "t")

@@ -1,8 +1,8 @@
 """DKIM signatures over letters that are canonical already: relaxed header, simple body (RFC 6376 section 3.4), RSA or Ed25519 (RFC 8463).
 
-The body of a letter ends with one line end and is sent as it is, so its simple form is itself; the header's relaxed form is the second
-skeleton of `head`. What is left for each mail is one hash and the signature. Ed25519 is libsodium's here, which takes two thirds of the
-time of OpenSSL's for the same signature.
+The body of a letter of several parts ends with one line end and is sent as it is, so its simple form is itself; the header's relaxed
+form is the second skeleton of `head`. What is left for each mail is one hash and the signature. Ed25519 is libsodium's here, which takes
+two thirds of the time of OpenSSL's for the same signature.
 """
 
 from binascii import b2a_base64
