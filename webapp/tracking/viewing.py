@@ -15,7 +15,7 @@ from webapp.campaigns.marks import NOBODY, Mark
 from webapp.campaigns.models import Campaign
 from webapp.contacts.models import Contact
 from webapp.core.db import db
-from webapp.mail.letter.model import LetterError, Person
+from webapp.mail.letter import LetterError, Person, preview
 from webapp.mail.letter.preview import preview
 from webapp.tracking import resolving
 
@@ -31,7 +31,7 @@ def letter(mark: Mark, token: str) -> str | None:
     """The HTML; None when the campaign is gone, has no web view, or belongs to somebody else than the contact."""
     campaign = db.session.scalar(
         select(Campaign).join(Workspace, Workspace.id == Campaign.workspace_id)
-        .where(Campaign.id == mark.campaign_id, Workspace.deleted_at.is_(None))
+        .where(Campaign.id == mark.campaign_id, Campaign.deleted_at.is_(None), Workspace.deleted_at.is_(None))
     )  # fmt: skip
     if campaign is None or not campaign.web_view:
         return None
