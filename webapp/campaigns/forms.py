@@ -13,7 +13,7 @@ from wtforms import (
     StringField,
     TextAreaField,
 )
-from wtforms.fields.choices import SelectChoice
+from wtforms.fields import SelectChoice
 from wtforms.validators import InputRequired, Length, NumberRange, Optional
 
 from webapp.campaigns.accounts import Account
@@ -29,8 +29,8 @@ def _account_id(value: Any) -> int | None:
     return int(value) if str(value or "").isdecimal() else None
 
 
-def _accounts(accounts: list[Account]) -> list[tuple[Any, str]]:
-    return [(one.id, one.email if one.verified else f"{one.email} (domain not verified)") for one in accounts]
+def _accounts(accounts: list[Account]) -> list[SelectChoice]:
+    return [SelectChoice(one.id, one.email if one.verified else f"{one.email} (domain not verified)") for one in accounts]
 
 
 class NewForm(FlaskForm):
@@ -60,7 +60,7 @@ class LetterForm(FlaskForm):
     segment_ids = SelectMultipleField("Segments", coerce=int, validate_choice=False)
     exclude_group_ids = SelectMultipleField("Not these groups", coerce=int, validate_choice=False)
     exclude_segment_ids = SelectMultipleField("Not these segments", coerce=int, validate_choice=False)
-    body_format = RadioField("Source", choices=[("html", "HTML"), ("mjml", "MJML")], default="html")
+    body_format = RadioField("Source", choices=[SelectChoice("html", "HTML"), SelectChoice("mjml", "MJML")], default="html")
     body_html = TextAreaField("Letter", [Length(max=MOST_BODY)], render_kw={**CODE, "class": "source", "rows": 24})
     body_text = TextAreaField(
         "Text part", [Length(max=MOST_BODY)], render_kw={"rows": 8, "class": "source"},
@@ -77,11 +77,11 @@ class LetterForm(FlaskForm):
     stamp = HiddenField()
 
     def offer(self, accounts: list[Account], groups: list[Offered], segments: list[Offered]) -> None:
-        self.mailbox_id.choices = [("", "Choose an account"), *_accounts(accounts)]
+        self.mailbox_id.choices = [SelectChoice("", "Choose an account"), *_accounts(accounts)]
         for field, rows in (
             (self.group_ids, groups), (self.exclude_group_ids, groups), (self.segment_ids, segments), (self.exclude_segment_ids, segments),
         ):  # fmt: skip
-            field.choices = [(one.id, one.name if one.number is None else f"{one.name} ({one.number:,})") for one in rows]
+            field.choices = [SelectChoice(one.id, one.name if one.number is None else f"{one.name} ({one.number:,})") for one in rows]
 
     def values(self) -> dict[str, Any]:
         """The columns of a campaign as they were typed."""

@@ -3,6 +3,7 @@
 from typing import Any
 
 from flask import Response, request, url_for
+from wtforms.fields import SelectChoice
 
 from webapp.accounts.forms import add_errors
 from webapp.accounts.models import User
@@ -68,7 +69,7 @@ def schedule_page(campaign_id: int) -> Any:
     actor = current_actor()
     campaign = service.get_campaign(actor, campaign_id)
     form = ScheduleForm()
-    form.schedule_zone.choices = ZONES
+    form.schedule_zone.choices = [SelectChoice(name, words) for name, words in ZONES]
     if request.method == "GET":
         form.schedule_zone.data = campaign.schedule_zone or "UTC"
         if campaign.schedule_at is not None:
@@ -154,6 +155,7 @@ def ask_cancel(campaign_id: int) -> Response:
 @needs("campaigns:send")
 def cancel(campaign_id: int) -> Response:
     """Stop for good."""
+    service.get_campaign(current_actor(), campaign_id)
     if request.form.get("typed", "").strip().lower() != "cancel":
         raise Invalid("The word was not typed, so nothing was cancelled.", fields={"typed": ["Type cancel to go on."]})
     row = life.cancel(current_actor(), campaign_id)
