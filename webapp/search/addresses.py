@@ -10,6 +10,9 @@ from webapp.search.service import Found, Group, Hit
 #: kind -> (endpoint of its page, name of the id there)
 PAGES: dict[str, tuple[str, str]] = {
     "mail": ("messages.show_page", "message_id"),
+    "contact": ("contacts.show_page", "contact_id"),
+    "group": ("contact_groups.show_page", "group_id"),
+    "segment": ("segments.show_page", "segment_id"),
     "mailbox": ("mailboxes.show_page", "mailbox_id"),
     "domain": ("domains.show_page", "domain_id"),
     "route": ("automation.show_route", "route_id"),
@@ -20,6 +23,9 @@ PAGES: dict[str, tuple[str, str]] = {
 }
 #: kind -> (endpoint of its list, name of the search there)
 LISTS: dict[str, tuple[str, str]] = {
+    "contact": ("contacts.list_page", "q"),
+    "group": ("contact_groups.list_page", "q"),
+    "tag": ("contact_tags.list_page", "q"),
     "mailbox": ("mailboxes.list_page", "q"),
     "domain": ("domains.list_page", "q"),
     "token": ("tokens.list_page", "q"),
@@ -33,6 +39,8 @@ def of_hit(hit: Hit) -> str | None:
         return url_for(hit.endpoint) if _there(hit.endpoint) else None
     if hit.kind == "member":
         return url_for("accounts.members", q=hit.name)
+    if hit.kind == "tag":
+        return url_for("contacts.list_page", tag=hit.name)
     endpoint, name = PAGES[hit.kind]
     values: dict[str, Any] = {name: hit.id}
     return url_for(endpoint, **values) if _there(endpoint) else None

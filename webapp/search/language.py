@@ -19,6 +19,10 @@ from webapp.messages.words import words_of
 KINDS: dict[str, tuple[str, ...]] = {
     "page": ("pages", "page", "settings", "setup"),
     "mail": ("mail", "mails", "messages", "message"),
+    "contact": ("contacts", "contact"),
+    "group": ("groups", "group"),
+    "tag": ("tags", "tag"),
+    "segment": ("segments", "segment"),
     "mailbox": ("mailboxes", "mailbox"),
     "domain": ("domains", "domain"),
     "route": ("routes", "route"),

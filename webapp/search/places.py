@@ -24,6 +24,9 @@ MORE: tuple[tuple[str, str, str | None, str], ...] = (
     ("Add mailbox", "mailboxes.new_page", "mailboxes:create", "address account new"),
     ("Create route", "automation.new_route", "routes:write", "rule condition action webhook forward automation new"),
     ("Invite people", "accounts.new_member", "workspaces:write", "member user colleague add role"),
+    ("Add contact", "contacts.new_page", "contacts:write", "person subscriber new people"),
+    ("Likely duplicates", "contacts.duplicates_page", "contacts:read", "merge twins same person contacts"),
+    ("Erased people", "contacts.erasures_page", "contacts:erase", "gdpr forget privacy receipt erasure contacts"),
     ("Create workspace", "accounts.new_workspace", "workspaces:write", "team account tenant new"),
 )
 #: endpoint -> other words for a page of the menu
@@ -39,6 +42,10 @@ ALSO: dict[str, str] = {
     "mailboxes.list_page": "addresses accounts limits quota smtp password",
     "domains.list_page": "dns records dkim spf dmarc mx verify",
     "accounts.members": "people users roles invite team owner admin agent viewer",
+    "contacts.list_page": "people subscribers recipients audience customers",
+    "contact_groups.list_page": "lists newsletter audience members",
+    "contact_tags.list_page": "labels marks",
+    "contact_fields.list_page": "attributes merge tags properties contacts",
     "trash.list_page": "deleted restore undo bin recycle",
     "tokens.list_page": "api keys secrets rotate revoke",
     "openapi.swagger": "rest reference documentation openapi swagger",

@@ -7,6 +7,9 @@ from typing import Any
 
 from webapp.audit import service as audit
 from webapp.audit.models import AuditEntry
+from webapp.contacts import listing as contacts
+from webapp.contacts import words as contact_words
+from webapp.contacts.standing import state_of
 from webapp.core.actor import Actor
 from webapp.core.errors import Invalid, invalid
 from webapp.core.paging import PageRequest
@@ -15,7 +18,8 @@ from webapp.search import places, sources
 from webapp.search.language import BOXES, KINDS, Query, parse
 
 LABELS = {
-    "page": "Pages", "mail": "Mail", "mailbox": "Mailboxes", "domain": "Domains", "route": "Routes", "rule": "Rules",
+    "page": "Pages", "mail": "Mail", "contact": "Contacts", "group": "Contact groups", "tag": "Tags", "segment": "Segments",
+    "mailbox": "Mailboxes", "domain": "Domains", "route": "Routes", "rule": "Rules",
     "action": "Actions", "token": "Tokens", "member": "Members", "audit": "Audit log",
 }  # fmt: skip
 #: hits of one kind that are counted at most
@@ -73,6 +77,8 @@ def find(actor: Actor, text: str, most: int = 5) -> Found:
     if query.asks("page"):
         _add(groups, "page", [Hit("page", None, place.name, place.group, endpoint=place.endpoint) for place in _places(actor, query)], most)
     _add_names(actor, query, groups, most)
+    if query.asks("contact") and actor.may("contacts:read"):
+        _add_contacts(actor, query, groups, most)
     if query.asks("mail") and actor.may("archives:read"):
         _add_mail(actor, query, found, groups, most)
     if query.asks("audit") and actor.may("audit:read"):
@@ -100,6 +106,19 @@ def _add_names(actor: Actor, query: Query, groups: dict[str, Group], most: int) 
         by_kind.setdefault(row.kind, []).append(Hit(row.kind, row.id, row.name, row.detail, row.state))
     for kind, hits in by_kind.items():
         _add(groups, kind, hits, most, min(len(hits), COUNTED), len(hits) > COUNTED)
+
+
+def _add_contacts(actor: Actor, query: Query, groups: dict[str, Group], most: int) -> None:
+    """People, through the index of their words."""
+    typed = " ".join(query.words)
+    page = contacts.list_contacts(actor, PageRequest(per_page=most), {"search": typed}) if contact_words.asked(typed) else None
+    if page is not None and page.items:
+        hits = [Hit("contact", row.id, row.name or row.email, _person(row), state_of(row), row.created_at) for row in page.items]
+        _add(groups, "contact", hits, most, page.total, page.total_is_capped)
+
+
+def _person(row: Any) -> str:
+    return " · ".join(filter(None, (row.email if row.name else "", row.company)))[:120]
 
 
 def _add_mail(actor: Actor, query: Query, found: Found, groups: dict[str, Group], most: int) -> None:

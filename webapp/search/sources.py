@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, case, func, literal, nu
 from webapp.accounts.models import Membership, User
 from webapp.automation import reach
 from webapp.automation.models import Action, Route, Rule
+from webapp.contacts.models import ContactGroup, Tag
 from webapp.core.actor import Actor
 from webapp.core.db import db, is_sqlite
 from webapp.core.lookup import mine
@@ -24,6 +25,7 @@ from webapp.domains import rows as domains
 from webapp.domains.models import Domain
 from webapp.mailboxes import rows as mailboxes
 from webapp.mailboxes.models import Mailbox
+from webapp.segments.models import Segment
 from webapp.tokens import service as tokens
 from webapp.tokens.models import ApiToken
 
@@ -31,7 +33,7 @@ LOOKED = 20_000
 #: kind -> the scope that it takes to see it
 SCOPES = {
     "mailbox": "mailboxes:read", "domain": "domains:read", "route": "routes:read", "rule": "rules:read", "action": "actions:read",
-    "token": "tokens:read", "member": "account:read",
+    "token": "tokens:read", "member": "account:read", "group": "contacts:read", "tag": "contacts:read", "segment": "contacts:read",
 }  # fmt: skip
 ESCAPE = "/"
 
@@ -103,6 +105,12 @@ def _rows(actor: Actor, kind: str) -> Select[Any]:
         case "token":
             seen = tokens.visible(actor).join(User, User.id == ApiToken.user_id)
             columns = (ApiToken.id, ApiToken.name, User.email, case((ApiToken.revoked_at.is_not(None), "revoked"), else_="active"))
+        case "group":
+            seen, columns = mine(actor, ContactGroup), (ContactGroup.id, ContactGroup.name, ContactGroup.description, none)
+        case "tag":
+            seen, columns = mine(actor, Tag), (Tag.id, Tag.name, none, none)
+        case "segment":
+            seen, columns = mine(actor, Segment), (Segment.id, Segment.name, Segment.description, none)
         case _:
             seen = select(Membership).where(Membership.workspace_id == actor.workspace_id).join(User, User.id == Membership.user_id)
             columns = (Membership.id, User.email, User.name, Membership.role)

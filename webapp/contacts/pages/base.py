@@ -25,15 +25,6 @@ def tag_color(text: Any) -> str:
     return str(text) if COLOR.match(str(text)) else "currentColor"
 
 
-def state_of(contact: Any) -> str:
-    """How campaigns stand with a contact, in the word of the state table. Takes anything with the columns of a contact."""
-    if contact.complained_at is not None:
-        return "complained"
-    if contact.bounced_at is not None:
-        return "bounced"
-    return "subscribed" if contact.subscribed else "unsubscribed"
-
-
 def who(contact: Contact) -> str:
     return contact.name or contact.email
 

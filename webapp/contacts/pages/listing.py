@@ -9,7 +9,8 @@ from sqlalchemy import literal, select, union_all
 
 from webapp.contacts import hanging, listing, picking
 from webapp.contacts.models import ContactGroup, Tag
-from webapp.contacts.pages.base import bp, link, state_of
+from webapp.contacts.pages.base import bp, link
+from webapp.contacts.standing import state_of
 from webapp.core.access import current_actor, needs
 from webapp.core.actor import Actor
 from webapp.core.db import db, utcnow

@@ -11,8 +11,9 @@ from webapp.contacts import consents, field_values, hanging, notes, schemas, ser
 from webapp.contacts.forms import ConsentForm, NoteForm
 from webapp.contacts.models import Contact
 from webapp.contacts.pages import story
-from webapp.contacts.pages.base import CONSENT_SOURCES, SOURCES, bp, link, state_of, who
+from webapp.contacts.pages.base import CONSENT_SOURCES, SOURCES, bp, link, who
 from webapp.contacts.pages.listing import offered
+from webapp.contacts.standing import state_of
 from webapp.core import envelope
 from webapp.core.access import current_actor, needs
 from webapp.core.actor import Actor
