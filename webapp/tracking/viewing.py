@@ -15,7 +15,7 @@ from webapp.campaigns.marks import NOBODY, Mark
 from webapp.campaigns.models import Campaign
 from webapp.contacts.models import Contact
 from webapp.core.db import db
-from webapp.mail.letter import LetterError, Person, preview
+from webapp.mail.letter.model import LetterError, Person
 from webapp.mail.letter.preview import preview
 from webapp.tracking import resolving
 
