@@ -193,7 +193,7 @@ def _addresses(emails: list[str], bad: dict[int, str]) -> list[str]:
     if len(found) == len(emails):
         rest: Iterable[int] = ()
         if len(max(found, key=len)) > _SHORT or not all(map(_COMMON.match, found)):
-            rest = [index for index, text in enumerate(found) if len(text) > _SHORT or not _COMMON.match(text)]
+            rest = [index for index, fits in enumerate(map(_COMMON.match, found)) if not fits or len(found[index]) > _SHORT]
     else:
         found, rest = list(emails), range(len(emails))
     for index in rest:

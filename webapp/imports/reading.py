@@ -115,7 +115,7 @@ class Rows:
             parts, rest = [*parts, rest], ""
         end = len(self._text) - len(rest)
         if "\r" in self._text:
-            parts = [part[:-1] if part.endswith("\r") else part for part in parts]
+            parts = "\n".join(parts).replace("\r\n", "\n").removesuffix("\r").split("\n") if parts else []
         self._place, first = end, self._line
         self._line += len(parts)
         batch = Batch(range(first + 1, self._line + 1))
