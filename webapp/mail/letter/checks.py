@@ -2,9 +2,9 @@
 
 import re
 
-from webapp.mail.letter.model import Finding, Letter, LetterError, Person
+from webapp.mail.letter.model import Finding, Letter, LetterError
+from webapp.mail.letter.plain import text_of_letter
 from webapp.mail.letter.prepare import Prepared, prepare
-from webapp.mail.letter.preview import preview
 from webapp.mail.letter.values import Slot
 
 #: Gmail shows so much of a mail's HTML and cuts the rest off
@@ -60,10 +60,9 @@ def _about_html(letter: Letter, prepared: Prepared) -> list[Finding]:
         verb = "picture has" if shaped.without_alt == 1 else "pictures have"
         sentence = f'{shaped.without_alt} {verb} no alt text. Say what they show, or write alt="" for decoration.'
         found.append(Finding("warning", "no_alt", sentence))
-    shown = preview(letter, Person("someone@example.com", {}, 0, "x"))
-    if shaped.pictures and len(re.findall(r"\w+", shown.text.partition("----------")[0])) < _FEW_WORDS:
+    if shaped.pictures and len(re.findall(r"\w+", text_of_letter(shaped.html))) < _FEW_WORDS:
         found.append(Finding("warning", "pictures_only", "There is hardly any text beside the pictures; filters distrust such mail."))
-    size = len(shown.html.encode())
+    size = sum(len(piece.encode()) for piece in prepared.html if isinstance(piece, str))
     if size > _CUT_AT:
         sentence = f"The HTML has {size // 1000} KB; Gmail cuts mail off at {_CUT_AT // 1000} KB, the unsubscribe link too."
         found.append(Finding("warning", "large", sentence))

@@ -15,7 +15,8 @@ from webapp.mail.letter.model import Letter, Person, SigningKey
 from webapp.mail.letter.prepare import prepare
 from webapp.mail.letter.values import Pieces, as_line, filled, words_of
 
-_POLICY = SMTP.clone(cte_type="7bit")
+#: long lines, because the library changes blanks where it folds
+_POLICY = SMTP.clone(cte_type="7bit", max_line_length=990)
 
 
 def build(letter: Letter, person: Person, at: int = 0, keys: Sequence[SigningKey] = ()) -> bytes:

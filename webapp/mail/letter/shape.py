@@ -32,7 +32,6 @@ ADDRESSES = frozenset({"href", "src", "background", "action", "formaction", "pos
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
 _BANNED = frozenset({"javascript", "vbscript", "data", "file", "blob", "about"})
 _DATA_IMAGE = re.compile(r"data:image/(?:png|gif|jpe?g|webp)[;,]", re.I)
-_IN_TAG = re.compile(r"<[^<>]*\Z")
 _AT_VALUE = re.compile(r"""=\s*["']?\Z""")
 
 #: what a mark stands for in a place: (number of the tag, place, whether a reader sees it) -> the text to write
@@ -165,12 +164,12 @@ class Shaper:
         bare = text.strip()
         if not (bare.startswith("[if") or bare.endswith("<![endif]") or bare == "[endif]"):
             return
-
         parts, position = ["<!--"], 0
         for mark in self.marks.any.finditer(text):
             parts.append(text[position : mark.start()])
-            before = text[: mark.start()]
-            place = "h" if not _IN_TAG.search(before) else "a" if _AT_VALUE.search(before) else "u"
+            start = mark.start()
+            is_in_tag = text.rfind("<", 0, start) > text.rfind(">", 0, start)
+            place = "h" if not is_in_tag else "a" if _AT_VALUE.search(text, max(0, start - 20), start) else "u"
             parts.append(self.gap(int(mark[1]), place, False))
             position = mark.end()
         self._out.append("".join([*parts, text[position:], "-->"]))
