@@ -2,12 +2,12 @@
 
 from flask import Flask
 
-from webapp.contacts.api import fields, groups, people, privacy, story, tags
+from webapp.contacts.api import export, fields, groups, people, privacy, story, tags
 from webapp.core import openapi
 
 __all__ = ["init_app"]
 
 
 def init_app(app: Flask) -> None:
-    for module in (people, story, privacy, tags, groups, fields):
+    for module in (people, export, story, privacy, tags, groups, fields):
         openapi.register(module.blp)

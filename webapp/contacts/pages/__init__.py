@@ -3,11 +3,11 @@
 from flask import Flask, url_for
 
 from webapp.contacts import picking
-from webapp.contacts.pages import base, creating, groups, listing, merging, own_fields, privacy, single, sorting, tags
+from webapp.contacts.pages import base, creating, exporting, groups, listing, merging, own_fields, privacy, single, sorting, tags
 from webapp.core import menu
 from webapp.picks import kinds
 
-__all__ = ["creating", "init_app", "listing", "merging", "privacy", "single", "sorting"]
+__all__ = ["creating", "exporting", "init_app", "listing", "merging", "privacy", "single", "sorting"]
 
 
 def init_app(app: Flask) -> None:
