@@ -30,8 +30,8 @@ KEY = re.compile(r"[a-z0-9_]{1,64}\Z")
 OPERATORS: dict[str, str] = {
     "equals": "is", "not_equals": "is not", "contains": "contains", "not_contains": "does not contain", "starts_with": "starts with",
     "ends_with": "ends with", "in": "is one of", "not_in": "is none of", "gt": "is more than", "gte": "is at least", "lt": "is less than",
-    "lte": "is at most", "before": "is before", "after": "is after", "within_days": "was in the last days",
-    "not_within_days": "was not in the last days", "is_empty": "is empty", "is_not_empty": "is not empty",
+    "lte": "is at most", "before": "is before", "after": "is after", "within_days": "was in the last",
+    "not_within_days": "was not in the last", "is_empty": "is empty", "is_not_empty": "is not empty",
 }  # fmt: skip
 #: the same where a kind of field reads better in other words
 KIND_WORDS: dict[str, dict[str, str]] = {
@@ -49,7 +49,7 @@ KIND_WORDS: dict[str, dict[str, str]] = {
     },
     "engaged": {
         "equals": "the campaign", "not_equals": "not the campaign", "in": "one of the campaigns", "not_in": "none of the campaigns",
-        "within_days": "a campaign in the last days", "not_within_days": "no campaign in the last days", "is_empty": "no campaign ever",
+        "within_days": "a campaign in the last", "not_within_days": "no campaign in the last", "is_empty": "no campaign ever",
         "is_not_empty": "any campaign",
     },
 }  # fmt: skip

@@ -33,7 +33,7 @@ def _text(value: Any) -> str:
         raise ValueError("Write a text.")
     plain = value.strip()
     if not plain:
-        raise ValueError("Write something to compare with; is_empty looks for nothing.")
+        raise ValueError("Write something to compare with.")
     if len(plain) > MOST_TEXT:
         raise ValueError(f"The text has {len(plain):,} characters; at most {MOST_TEXT} are compared.")
     if any(unicodedata.category(char) in ("Cc", "Cs") for char in plain):

@@ -94,7 +94,7 @@ def condition(leaf: Tree, names: Names) -> str:
     if value is None:
         return f"{one.label} {words}"
     if one.operators[leaf["operator"]] == "days":
-        return f"{one.label} {words.replace(' days', f' {value:,} days' if value != 1 else ' day')}"
+        return f"{one.label} {words} {value:,} day{'' if value == 1 else 's'}"
     values = value if isinstance(value, list) else [value]
     said = ", ".join(names.of(leaf, part) for part in values[:MOST_SAID])
     more = f" and {len(values) - MOST_SAID:,} more" if len(values) > MOST_SAID else ""
