@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from tests.factories.tracking import make_sent_campaign
+from tests.factories.tracking import LINKS, make_sent_campaign
 from tests.house.things import snapshot
 from tests.tracking.readers import Reader, happened, is_recent, write_down
 from webapp.campaigns import marks
@@ -59,6 +59,7 @@ def test_a_click_leads_on_with_merge_tags_filled_in_and_implies_an_open(app: Any
     clicks = {row.link: row.clicks for row in db.session.scalars(select(LinkClick))}
     assert clicks == {1: 1, 2: 2}
     events = happened(alice.workspace.id, "clicked")
+    assert [(event.details or {})["url"] for event in events] == [LINKS[1], LINKS[0]]
     assert [(event.details or {})["link"] for event in events] == [2, 1] and (events[0].details or {})["times"] == 2
     assert not happened(alice.workspace.id, "opened")
     assert db.session.get_one(Contact, sent.contacts[0].id).lead_score == 1 + 3 + 3

@@ -110,12 +110,14 @@ class _Batch:
     deeds: dict[Pair, Deeds]
     counters: dict[tuple[int, str], int] = field(default_factory=dict)
     points: dict[int, int] = field(default_factory=dict)
+    urls: dict[tuple[int, int], str] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self) -> None:
         pairs = sorted(self.deeds)
         before = lock(self.workspaces(pairs))
         clicked = _clicked_before({pair: self.deeds[pair] for pair in pairs if self.deeds[pair].clicks})
+        self.urls = resolving.urls((pair[0], link) for pair in pairs for link, _ in self.deeds[pair].times if link)
         for pair in pairs:
             self._add_up(pair, before[pair], clicked)
         _change.many([_values(pair, self.deeds[pair]) for pair in pairs])
@@ -185,7 +187,7 @@ class _Batch:
 
     def _event(self, pair: Pair, link: int, machine: str | None, at: datetime, number: int) -> dict[str, Any]:
         letter, copy = self.letters[pair[0]], self.copies.get(pair)
-        details: dict[str, Any] = {"link": link} if link else {}
+        details: dict[str, Any] = {"link": link, "url": self.urls.get((letter.id, link))} if link else {}
         if machine:
             details["machine"] = machine
         if number > 1:

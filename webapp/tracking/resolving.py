@@ -78,6 +78,17 @@ def readers(contact_ids: Iterable[int]) -> dict[int, Reader]:
     return {contact_id: found[stands] for contact_id, stands in now.items() if stands in found}
 
 
+def urls(numbers: Iterable[tuple[int, int]]) -> dict[tuple[int, int], str]:
+    """(campaign, number of a link) -> its target as it stands in the letter."""
+    wanted = set(numbers)
+    campaigns, links = {campaign for campaign, _ in wanted}, {link for _, link in wanted}
+    if not wanted:
+        return {}
+    query = select(CampaignLink.campaign_id, CampaignLink.number, CampaignLink.url)
+    rows = db.session.execute(query.where(among(CampaignLink.campaign_id, campaigns), among(CampaignLink.number, links)))
+    return {(row.campaign_id, row.number): row.url for row in rows}
+
+
 def copies(pairs: Sequence[Pair], known: dict[int, Letter], people: dict[int, Reader]) -> dict[Pair, Copy]:
     """(campaign, contact) -> the delivery that went to the contact's address, as long as the sending log keeps it."""
     found: dict[Pair, Copy] = {}
