@@ -17,7 +17,7 @@ PER_PAGE = 50
 #: characters of a text of the details on the page
 MOST_TEXT = 160
 #: details that are shown as they are
-SHOWN = ("bounce", "class", "reason", "route", "status", "feedback", "from", "subject")
+SHOWN = ("bounce", "class", "reason", "route", "status", "feedback", "from", "subject", "url")
 FILTERS = ("q", "type", "mailbox_id", "since", "until", "cursor")
 WORDS = {name: name.replace(".", " ").capitalize() for name in TYPES}
 
@@ -75,6 +75,8 @@ def sentence(event: Event) -> str:
     reply = " ".join(str(facts.get("reply", "")).split())
     if reply:
         parts.append(reply if str(facts.get("code", "")) in reply[:4] else f"{facts.get('code', '')} {reply}".strip())
+    if facts.get("machine"):
+        parts.append(f"by a machine ({str(facts['machine']).replace('_', ' ')})")
     if facts.get("by"):
         parts.append(f"by {facts['by']}")
     if facts.get("reported"):
