@@ -13,6 +13,8 @@ from werkzeug.datastructures import MultiDict
 from webapp.core.errors import BadRequest, Invalid, TooLarge, UnsupportedMedia
 
 DEEPEST = 32
+#: bytes of an uploaded file, with the form around it, for the few addresses that take one of nearly any size
+MOST_FILE = 20 * 1024**3
 
 #: documented camelCase spellings of query parameters that are taken as well (reference/mailtrigger.md section 3.4)
 ALIASES = {

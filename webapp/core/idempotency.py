@@ -57,8 +57,10 @@ class Claim:
         db.session.flush()
 
 
-def begin(actor: Actor, required: bool) -> Response | None:
+def begin(actor: Actor, required: bool, *, whole: bool = True) -> Response | None:
     """Look at the request's key: None to go on, or the stored answer to replay.
+
+    whole   the body is compared as well; of an upload that no memory should hold, its length stands for it
 
     raises Invalid (missing though required, too long), Conflict (other body, or an equal request is still running)
     """
@@ -72,7 +74,8 @@ def begin(actor: Actor, required: bool) -> Response | None:
         raise invalid("Idempotency-Key", "At most 512 characters.")
     path = request.path.rstrip("/")
     fingerprint = hashlib.sha256(f"{request.method}\n{path}\n{key}".encode()).hexdigest()
-    body_hash = hashlib.sha256(request.query_string + b"\n" + request.get_data(cache=True)).hexdigest()
+    sent = request.get_data(cache=True) if whole else str(request.content_length).encode()
+    body_hash = hashlib.sha256(request.query_string + b"\n" + sent).hexdigest()
     claim = Claim(actor.token_id or 0, fingerprint, body_hash)
     if not is_sqlite():
         lock = int.from_bytes(hashlib.sha256(f"{claim.token_id}{fingerprint}".encode()).digest()[:8], "big", signed=True)

@@ -75,11 +75,13 @@ class Blueprint(flask_smorest.Blueprint):
         return decorate
 
     def needs(
-        self, scope: str | None, *, key_required: bool = False, kinds: tuple[str, ...] = ("ops", "workspace"), family: str | None = None
-    ) -> Callable[[Any], Any]:
+        self, scope: str | None, *, key_required: bool = False, kinds: tuple[str, ...] = ("ops", "workspace"), family: str | None = None,
+        takes_file: bool = False,
+    ) -> Callable[[Any], Any]:  # fmt: skip
         """Only for tokens of these kinds that hold the scope (None: any token of the kind).
 
-        family  which rate limit of `core.limits.DEFAULTS` counts, where it is not that of the token's kind
+        family      which rate limit of `core.limits.DEFAULTS` counts, where it is not that of the token's kind
+        takes_file  the body is a form with a file of nearly any size, which goes to a temporary file and never into memory
         """
 
         def decorate(view: Any) -> Any:
@@ -88,9 +90,11 @@ class Blueprint(flask_smorest.Blueprint):
                 actor = _enter(scope, kinds, family)
                 if request.method in SAFE_METHODS:
                     return view(*args, **kwargs)
-                body.guard_size(request, current_app.config["SETTINGS"].max_message_bytes * 2)
+                if takes_file:
+                    request.max_content_length = body.MOST_FILE
+                body.guard_size(request, body.MOST_FILE if takes_file else current_app.config["SETTINGS"].max_message_bytes * 2)
                 required = key_required and not request.path.endswith("/") and not f"{request.path}/".startswith("/api/v1/mailbox/")
-                replay = idempotency.begin(actor, required)
+                replay = idempotency.begin(actor, required, whole=not takes_file)
                 if replay is not None:
                     return replay
                 response = current_app.make_response(view(*args, **kwargs))

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from flask import Flask, Request, Response, g, request, session
+from flask import Flask, Request, Response, current_app, g, request, session
 from flask.json.provider import JSONProvider
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -18,6 +18,7 @@ from werkzeug.routing import IntegerConverter
 
 from webapp.core import db as database
 from webapp.core import envelope, htmx, limits, request_ids
+from webapp.core.body import MOST_FILE
 from webapp.core.client import is_secure
 from webapp.core.db import db
 from webapp.core.errors import BadRequest, Conflict, HouseError, MethodNotAllowed, NotFound, TooLarge, Unavailable, UnsupportedMedia
@@ -127,7 +128,14 @@ def _begin() -> None:
     else:
         database.begin_writing()
     if not is_api():
+        _let_file_in()
         _refuse_nul()
+
+
+def _let_file_in() -> None:
+    """A page that takes a file of nearly any size says so (`view.takes_file`); strangers may not send one."""
+    if getattr(current_app.view_functions.get(request.endpoint or ""), "takes_file", False) and "_user_id" in session:
+        request.max_content_length = MOST_FILE
 
 
 def _refuse_nul() -> None:
