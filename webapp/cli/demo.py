@@ -33,10 +33,11 @@ def demo(begun: float | None, mails_per_minute: float) -> None:
 
     def prepare(app: Flask) -> dict[str, object]:
         made = stage.set_up(app, word, url)
-        return {"token": made.token, "orders_id": made.orders_id}
+        return {"token": made.token, "orders_id": made.orders_id, "readers": " ".join(made.readers)}
 
     def run(prepared: dict[str, object]) -> None:
-        found = stage.Stage(str(prepared["token"]), int(str(prepared["orders_id"])))
+        readers = tuple(str(prepared["readers"]).split())
+        found = stage.Stage(str(prepared["token"]), int(str(prepared["orders_id"])), readers)
         traffic.run(settings, found, listener, mails_per_minute)
 
     lines = (("Sample", f"sign in as {cast.OWNER} with the password {word}"),)

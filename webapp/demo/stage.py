@@ -14,7 +14,7 @@ from webapp.automation import routes, rules, saved_actions
 from webapp.automation.models import Action
 from webapp.core.actor import Actor
 from webapp.core.db import begin_writing, db
-from webapp.demo import cast
+from webapp.demo import audience, cast
 from webapp.domains import service as domains
 from webapp.domains import verification
 from webapp.mailboxes import service as mailboxes
@@ -29,10 +29,12 @@ SHOP = "Tell the shop"
 
 @dataclass(frozen=True)
 class Stage:
-    """What the traffic needs to know: a token of the shop's backend and the mailbox that it sends from."""
+    """What the traffic needs to know: a token of the shop's backend, the mailbox that it sends from, and who reads campaigns."""
 
     token: str
     orders_id: int
+    #: marks of campaign mail that is read
+    readers: tuple[str, ...] = ()
 
 
 def password(instance: Path) -> str:
@@ -65,8 +67,9 @@ def set_up(app: Flask, word: str, hook_url: str) -> Stage:
         value = _fresh_token(actor)
         orders = select(Mailbox.id).where(Mailbox.workspace_id == actor.workspace_id, Mailbox.email == f"orders@{cast.DOMAIN}")
         orders_id = db.session.scalar(orders)
+        marks = audience.readers(actor.workspace_id)
         db.session.commit()
-        return Stage(value, orders_id or 0)
+        return Stage(value, orders_id or 0, tuple(marks))
 
 
 def _owner() -> Actor | None:
@@ -95,6 +98,7 @@ def _furnish(actor: Actor) -> None:
     for local_part, (name, note) in cast.MAILBOXES.items():
         boxes[local_part] = mailboxes.create_mailbox(actor, domain_id=domain.id, local_part=local_part, display_name=name, note=note)[0]
     mailboxes.pause_mailbox(actor, boxes["press"].id)
+    audience.gather(actor, boxes["orders"])
     _automate(actor, boxes)
     tokens.create_token(actor, name="Reporting", kind="ops", scopes=["archives:read", "logs:read"], expires_in=10 * 86400)
 

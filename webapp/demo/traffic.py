@@ -25,6 +25,13 @@ logger = logging.getLogger("mailroom.demo")
 OPENING = 40
 #: of this many webhooks one is answered 503 and comes again later
 SHOP_FAILS_ONE_IN = 12
+#: with what people read, and what loads pictures before anybody does
+BROWSERS = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Thunderbird/140.5.0",
+)
+AHEAD = "Mozilla/5.0 (Windows NT 5.1; rv:11.0) Gecko Firefox/11.0 (via ggpht.com GoogleImageProxy)"
 
 
 def run(settings: Settings, stage: Stage, listener: socket, mails_per_minute: float, seed: int | None = None) -> None:
@@ -42,12 +49,15 @@ def run(settings: Settings, stage: Stage, listener: socket, mails_per_minute: fl
         _post(settings, letters.write(chance))
         if number % 10 == 0:
             _call(settings, stage, chance)
+        _read(settings, stage, chance)
     logger.info("%d mails have arrived; about %g a minute from now on", OPENING, mails_per_minute)
     while True:
         time.sleep(min(120.0, chance.expovariate(mails_per_minute / 60)))
         _post(settings, letters.write(chance))
         if chance.random() < 0.4:
             _call(settings, stage, chance)
+        if chance.random() < 0.3:
+            _read(settings, stage, chance)
 
 
 def _post(settings: Settings, letter: letters.Letter) -> None:
@@ -71,6 +81,19 @@ def _call(settings: Settings, stage: Stage, chance: Random) -> None:
         connection = HTTPConnection(local_address(settings.http_host), settings.http_port, timeout=20)
         headers = {"Authorization": f"Bearer {stage.token}", "Content-Type": "application/json", "User-Agent": "juniper-shop/2.1"}
         connection.request(method, path, body, headers)
+        connection.getresponse().read()
+        connection.close()
+
+
+def _read(settings: Settings, stage: Stage, chance: Random) -> None:
+    """Somebody opens their copy of the sample's campaign, and now and then follows a link of it; some mail programs load pictures ahead."""
+    if not stage.readers:
+        return
+    mark, ahead = chance.choice(stage.readers), chance.randrange(8) == 0
+    path = f"/t/c/{mark}/{chance.choice((1, 1, 2))}" if chance.randrange(4) == 0 and not ahead else f"/t/o/{mark}.gif"
+    with suppress(OSError, HTTPException):
+        connection = HTTPConnection(local_address(settings.http_host), settings.http_port, timeout=20)
+        connection.request("GET", path, headers={"User-Agent": AHEAD if ahead else chance.choice(BROWSERS)})
         connection.getresponse().read()
         connection.close()
 
