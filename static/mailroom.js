@@ -150,7 +150,7 @@
   // ---- keyboard (templates/dashboard/_keys.html names all of it): / search, j and k walk through the rows, x picks, e is the row's
   // first action marked data-key="e", g and a letter go to a page of the menu, u takes back what the last toast offers, ? shows help
   const places = {
-    h: "/", s: "/search", m: "/mail", w: "/mail/new", r: "/routes", l: "/runs", q: "/queue", d: "/domains", b: "/mailboxes",
+    h: "/", s: "/search", m: "/mail", w: "/mail/new", r: "/routes", l: "/runs", q: "/queue", d: "/domains", b: "/mailboxes", c: "/contacts",
     p: "/members", t: "/tokens", a: "/audit", x: "/trash", y: "/profile",
   };
   let going = 0;                                                // until when the second key after g is waited for

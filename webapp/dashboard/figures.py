@@ -7,7 +7,8 @@ from sqlalchemy import func, or_, select
 
 from webapp.automation.models import Route
 from webapp.automation.models_runs import RouteDay
-from webapp.core import rollups
+from webapp.contacts.models import Contact
+from webapp.core import counters, rollups
 from webapp.core.actor import Actor
 from webapp.core.db import db
 from webapp.core.lookup import mine
@@ -28,7 +29,14 @@ RATE_DAYS, BOUNCE_LIMIT, FEW = 7, 2.0, 20
 def look(actor: Actor, now: datetime) -> list[dict[str, Any]]:
     """Items of the macro `figures`, with the endpoint of their list in `goes` and its query in `asks`."""
     rest = [failing_routes(actor, now), domains_with_problems(actor), tokens_to_rotate(actor, now), bounce_rate(actor)]
-    return [*waiting(actor, now), *rest]
+    return [*waiting(actor, now), *rest, *people(actor)]
+
+
+def people(actor: Actor) -> list[dict[str, Any]]:
+    """How many contacts there are, from the counter; nothing while there are none."""
+    number = counters.read(actor.workspace_id, Contact.__tablename__) if actor.may("contacts:read") else 0
+    note = "whom campaigns can go to, if they agreed"
+    return [{"name": "Contacts", "value": number, "note": note, "goes": "contacts.list_page"}] if number else []
 
 
 def waiting(actor: Actor, now: datetime) -> list[dict[str, Any]]:

@@ -12,8 +12,8 @@ KEYS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
         "Go to",
         (
             ("g h", "Home"), ("g s", "Search"), ("g m", "Mail"), ("g w", "Write mail"), ("g r", "Routes"), ("g l", "Route log"),
-            ("g q", "Sending log"), ("g d", "Domains"), ("g b", "Mailboxes"), ("g p", "Members"), ("g t", "Tokens"),
-            ("g a", "Audit log"), ("g x", "Trash"), ("g y", "Your account"),
+            ("g c", "Contacts"), ("g q", "Sending log"), ("g d", "Domains"), ("g b", "Mailboxes"), ("g p", "Members"),
+            ("g t", "Tokens"), ("g a", "Audit log"), ("g x", "Trash"), ("g y", "Your account"),
         ),
     ),
 )  # fmt: skip
