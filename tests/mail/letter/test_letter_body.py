@@ -70,6 +70,13 @@ def test_css_that_cannot_be_read_stays_where_it_is() -> None:
     assert "css_unread" in {finding.code for finding in checks(odd)}
 
 
+def test_css_that_would_multiply_is_not_inlined() -> None:
+    rules = "".join(f"*:not(.a{number}){{--x{number}:red}}" for number in range(500))
+    wide = letter(html=f"<style>{rules}</style>" + "<p>x</p>" * 8_000)
+    assert len(preview(wide, ANN).html) < 200_000
+    assert "css_unread" in {finding.code for finding in checks(wide)}
+
+
 def test_links_are_numbered_once_and_others_are_left_alone() -> None:
     source = (
         '<a href="https://a.test/">1</a><a href="http://b.test/?x=1&amp;y=2">2</a><a href="https://a.test/">1</a>'
@@ -156,7 +163,8 @@ def test_the_preheader_comes_first_and_is_hidden() -> None:
     ('<a href="https://x.test/"><img src="b.png" alt="Shop"></a>', "Shop <https://x.test/>\n"),
     ('<a href="https://x.test/"><img src="b.png"></a>', "<https://x.test/>\n"),
     ("<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>", "a b\nc\n"), ("<p>a</p><hr><p>b</p>", "a\n\n----------\n\nb\n"),
-    ('<div style="display: none">no</div><div>yes</div>', "yes\n"), ("<p>&lt;b&gt; &amp;\u200b c</p>", "<b> & c\n"), ("", ""),
+    ('<div style="display: none">no</div><div>yes</div>', "yes\n"),
+    ("<p>&lt;b&gt; &amp;\u200b c&nbsp;&nbsp;d</p>", "<b> & c d\n"), ("", ""),
     ("<div><div><div>a</div></div></div><div>b</div>", "a\nb\n"), ("<script>x</script><style>y</style>z", "z\n"),
 ])  # fmt: skip
 def test_text_is_made_from_html_as_it_is_read(html: str, text: str) -> None:

@@ -76,7 +76,7 @@ def people(raw: bytes, name: str) -> list[tuple[str, str]]:
 
 
 @given(LETTER, PERSON)
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=90, deadline=None, derandomize=True)
 def test_both_ways_make_mail_that_reads_the_same(letter: Letter, person: Person) -> None:
     fast, slow = compile_letter(letter).fill(person, 1_700_000_000), reference.build(letter, person, 1_700_000_000)
     ours, theirs = read(fast), read(slow)
@@ -90,7 +90,7 @@ def test_both_ways_make_mail_that_reads_the_same(letter: Letter, person: Person)
 
 
 @given(LETTER, PERSON)
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=90, deadline=None, derandomize=True)
 def test_every_mail_is_ready_for_the_wire(letter: Letter, person: Person) -> None:
     raw = compile_letter(letter).fill(person)
     assert raw.count(b"\n") == raw.count(b"\r") == raw.count(b"\r\n")
@@ -110,7 +110,7 @@ def test_signatures_hold_after_the_journey(letter: Letter, person: Person) -> No
 
 
 @given(LETTER, PERSON)
-@settings(max_examples=120, deadline=None, derandomize=True)
+@settings(max_examples=90, deadline=None, derandomize=True)
 def test_values_make_no_markup(letter: Letter, person: Person) -> None:
     """The document has the same elements and attributes whatever the values are, and no link leads out of http, mailto or tel."""
     compiled = compile_letter(letter)

@@ -51,7 +51,7 @@ def _about_html(letter: Letter, prepared: Prepared) -> list[Finding]:
     for name in document.unknown_elements:
         found.append(Finding("warning", "mjml_unknown", f"{name} is no MJML element; it is sent as it stands."))
     if document.css_problem:
-        sentence = f"The CSS could not be read ({document.css_problem}), so it was left in its style element."
+        sentence = f"The CSS was left in its style element ({document.css_problem}); some mail programs ignore it there."
         found.append(Finding("warning", "css_unread", sentence))
     if shaped.removed:
         names = ", ".join(sorted(shaped.removed))

@@ -45,7 +45,7 @@ def _walk(node: LexborNode, parts: list[str]) -> None:
     child = node.child
     while child is not None:
         if child.tag == "-text":
-            parts.append(_INVISIBLE.sub("", child.text_content or ""))
+            parts.append(_INVISIBLE.sub("", child.text_content or "").replace("\xa0", " "))
         elif not (child.tag or "").startswith(("-", "_")):
             _element(child, parts)
         child = child.next

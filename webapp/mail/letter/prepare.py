@@ -63,7 +63,8 @@ class _Preparation:
         self.unsubscribes = False
         today = datetime.now(UTC)
         self.constants = {name: words_of(value) for name, value in constants(letter, f"{today.day} {today:%B %Y}").items()}
-        self.marks = Marks(letter.subject, letter.html, letter.text or "", letter.preheader or "", *self.constants.values())
+        written = (letter.subject, letter.html, letter.text or "", letter.preheader or "", letter.postal_address)
+        self.marks = Marks(*written, *self.constants.values())
         #: the mark of every slot that holds the token
         self.token = self.marks.new(Tag(TOKEN.field), "t")
         if letter.body_format not in FORMATS:

@@ -19,6 +19,9 @@ from webapp.mail.letter.tags import Marks, where
 LONGEST = 1_000_000
 _INLINER = css_inline.CSSInliner(keep_style_tags=True, remove_inlined_selectors=True, keep_link_tags=True, load_remote_stylesheets=False)
 _PLAIN = css_inline.CSSInliner(inline_style_tags=False, keep_style_tags=True, keep_link_tags=True, load_remote_stylesheets=False)
+#: bytes of CSS times elements: what inlining may cost at worst, when every rule is for every element
+_MOST_WORK = 100_000_000
+_STYLE = re.compile(r"<style[^<>]*>(.*?)(?:</style|\Z)", re.S | re.I)
 _EMPTY_STYLE = re.compile(r"<style[^<>]*>\s*</style>")
 _CLOSED_ITSELF = re.compile(r'<mj-[a-z-]+(?:\s+[a-z-]+="[^"<>]*")*+\s*/>')
 _POSITION = re.compile(r"at position (\d+):(\d+)")
@@ -49,13 +52,18 @@ def document(source: str, body_format: str, marks: Marks, problems: list[Problem
     if is_too_deep(source):
         problems.append(Problem("html", 1, 1, f"Elements are nested more than {MAX_DEPTH} deep; perhaps one is never closed."))
         return Document("")
-    css_problem = ""
-    try:
-        whole = _INLINER.inline(source)
-    except css_inline.InlineError as error:
-        css_problem = str(error)
-        whole = _PLAIN.inline(source)
+    whole, css_problem = _inlined(source)
     return Document(_EMPTY_STYLE.sub("", whole), unknown, css_problem)
+
+
+def _inlined(source: str) -> tuple[str, str]:
+    """The document with its CSS in style attributes, and why that was not done."""
+    if sum(map(len, _STYLE.findall(source))) * source.count("<") > _MOST_WORK:
+        return _PLAIN.inline(source), "there is too much of it for so many elements"
+    try:
+        return _INLINER.inline(source), ""
+    except css_inline.InlineError as error:
+        return _PLAIN.inline(source), str(error)
 
 
 def _rendered(source: str, marks: Marks, problems: list[Problem]) -> str:
