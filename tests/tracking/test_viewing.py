@@ -8,6 +8,7 @@ from tests.tracking.readers import Reader, write_down
 from webapp.campaigns import marks
 from webapp.contacts import service
 from webapp.core.db import db
+from webapp.tracking import viewing
 
 EVIL = '<h1>Hi {{contact.first_name|default:"friend"}}</h1><script>alert(1)</script><img src=x onerror="alert(2)"><form action="/login">'
 
@@ -58,3 +59,11 @@ def test_a_letter_that_can_no_longer_be_read_is_a_plain_page(app: Any, alice: An
 def test_a_test_mails_link_shows_the_draft_with_made_up_values(app: Any, alice: Any) -> None:
     sent = make_sent_campaign(alice)
     assert "Hello Ada" in Reader(app).get(f"/v/{marks.token(sent.campaign.id, marks.NOBODY)}").text
+
+
+def test_the_document_has_a_title_and_keeps_the_one_of_its_author() -> None:
+    assert viewing.titled('<html><head lang="en"><meta></head>', "<b> & co") == (
+        '<html><head lang="en"><title>&lt;b&gt; &amp; co</title><meta></head>'
+    )
+    assert viewing.titled("<p>Hi</p>", "News") == "<title>News</title><p>Hi</p>"
+    assert viewing.titled("<TITLE>Mine</TITLE><header>", "News") == "<TITLE>Mine</TITLE><header>"

@@ -4,7 +4,9 @@ It is a document that somebody else wrote, at our address: it is served on an op
 nothing in it can act as a page of ours (RELIABILITY C-57). Looking at it counts nothing and needs no cookie.
 """
 
+import re
 from dataclasses import replace
+from html import escape
 
 from flask import Response
 from sqlalchemy import select
@@ -39,9 +41,19 @@ def letter(mark: Mark, token: str) -> str | None:
     if person is None:
         return None
     try:
-        return preview(replace(letters.letter_of(campaign), track_opens=False), person).html
+        shown = preview(replace(letters.letter_of(campaign), track_opens=False), person)
     except LetterError:  # it was changed to something that cannot be read
         return None
+    return titled(shown.html, shown.subject)
+
+
+def titled(html: str, title: str) -> str:
+    """The document, with a title where its author gave none."""
+    if re.search(r"<title[\s>]", html, re.I):
+        return html
+    made = f"<title>{escape(title)}</title>"
+    head = re.search(r"<head(?:\s[^<>]*)?>", html, re.I)
+    return f"{html[: head.end()]}{made}{html[head.end() :]}" if head else f"{made}{html}"
 
 
 def _person(mark: Mark, campaign: Campaign, token: str) -> Person | None:
