@@ -140,7 +140,7 @@ def group_action(adding: bool, told: str, name: str = "") -> Action:
     verb, icon, past = ("add_to", "folder-plus", "added to the group") if adding else ("remove_from", "folder", "removed from the group")
     label = f"{verb.replace('_', ' ').capitalize()} {name or 'group'}"
     back = partial(_turn_back, "group", adding)
-    return Action(f"{verb}_group:{group_id}", label, icon, past, "contacts:write", effect, apply, back, link="for")
+    return Action(f"{verb}_group:{group_id}", label, icon, past, "contacts:write", effect, apply, back, link=":")
 
 
 def _offered_groups(actor: Actor) -> list[tuple[str, str]]:
@@ -148,18 +148,20 @@ def _offered_groups(actor: Actor) -> list[tuple[str, str]]:
     return [(str(group.id), f"{group.name} ({number(group.members_count)})") for group in rows]
 
 
-def _asks(name: str, label: str, icon: str, given: Given) -> Action:
-    return Action.that_asks(name, label, icon, "contacts:write", given)
+def _asks(name: str, label: str, icon: str, link: str, given: Given) -> Action:
+    return Action.that_asks(name, label, icon, "contacts:write", given, link)
 
 
 NEW_TAG = "A tag that is not there yet is made."
-ADD_TO_GROUP = _asks("add_to_group", "Add to group", "folder-plus", Given(
+ADD_TO_GROUP = _asks("add_to_group", "Add to group", "folder-plus", ":", Given(
     "Group", "", _offered_groups, partial(group_action, True), nothing="There is no group yet. Make one under People, Groups.",
 ))  # fmt: skip
-REMOVE_FROM_GROUP = _asks("remove_from_group", "Remove from group", "folder", Given(
+REMOVE_FROM_GROUP = _asks("remove_from_group", "Remove from group", "folder", ":", Given(
     "Group", "", _offered_groups, partial(group_action, False), nothing="There is no group yet.",
 ))  # fmt: skip
 TAG_ACTIONS = (
-    _asks("add_tag", "Add tag", "tag", Given("Tag", NEW_TAG, _offered_tags, partial(tag_action, True), free=True)),
-    _asks("remove_tag", "Remove tag", "tags", Given("Tag", "", _offered_tags, partial(tag_action, False), nothing="There is no tag yet.")),
-)
+    _asks("add_tag", "Add tag", "tag", "to", Given("Tag", NEW_TAG, _offered_tags, partial(tag_action, True), free=True)),
+    _asks("remove_tag", "Remove tag", "tags", "from", Given(
+        "Tag", "", _offered_tags, partial(tag_action, False), nothing="There is no tag yet.",
+    )),
+)  # fmt: skip

@@ -66,7 +66,7 @@ class Action:
     past    "paused": stands behind the number in the toast
     scope   needed to do it; `undo_scope` to undo it
     asks    always ask first; the others are asked about only where no script showed the effect beforehand
-    link    word between label and rows: "Add tag vip *to* 12 contacts"
+    link    what stands between label and rows: "Add tag vip *to* 12 contacts", or a colon
     given   what it has to be told first; `effect`, `apply` and `undo` are then those of the action that `given.bind` makes
     effect  (actor, SELECT of ids) -> Effect
     apply   (actor, ids) -> Done; in the caller's transaction, with an audit entry for each row that changed
@@ -90,17 +90,17 @@ class Action:
     given: Given | None = None
 
     @classmethod
-    def that_asks(cls, name: str, label: str, icon: str, scope: str, given: Given) -> Self:
+    def that_asks(cls, name: str, label: str, icon: str, scope: str, given: Given, link: str = "") -> Self:
         """An action that is nothing before it was told which."""
 
         def untold(*_: Any) -> Any:
             raise Invalid(f"{label}: nothing was chosen.", hint="Choose one in the form.")
 
-        return cls(name, label, icon, "changed", scope, untold, untold, untold, given=given)
+        return cls(name, label, icon, "changed", scope, untold, untold, untold, link=link, given=given)
 
     def title(self, words: str) -> str:
-        """With the rows that it is done to: "Pause 2 mailboxes"."""
-        return " ".join(filter(None, (self.label, self.link, words)))
+        """With the rows that it is done to: "Pause 2 mailboxes", "Add tag vip to 2 contacts", "Add to group: 2 contacts"."""
+        return " ".join(filter(None, (self.label, self.link, words))).replace(" : ", ": ")
 
 
 @dataclass(frozen=True)
