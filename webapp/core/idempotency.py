@@ -60,7 +60,7 @@ class Claim:
 def begin(actor: Actor, required: bool, *, whole: bool = True) -> Response | None:
     """Look at the request's key: None to go on, or the stored answer to replay.
 
-    whole   the body is compared as well; of an upload that no memory should hold, its length stands for it
+    whole   the body is compared as well; not that of an upload that no memory should hold
 
     raises Invalid (missing though required, too long), Conflict (other body, or an equal request is still running)
     """
@@ -74,7 +74,7 @@ def begin(actor: Actor, required: bool, *, whole: bool = True) -> Response | Non
         raise invalid("Idempotency-Key", "At most 512 characters.")
     path = request.path.rstrip("/")
     fingerprint = hashlib.sha256(f"{request.method}\n{path}\n{key}".encode()).hexdigest()
-    sent = request.get_data(cache=True) if whole else str(request.content_length).encode()
+    sent = request.get_data(cache=True) if whole else b""
     body_hash = hashlib.sha256(request.query_string + b"\n" + sent).hexdigest()
     claim = Claim(actor.token_id or 0, fingerprint, body_hash)
     if not is_sqlite():

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from sqlalchemy import select
 
@@ -32,18 +32,17 @@ def first(import_id: int, most: int, kind: str = "row") -> list[Problem]:
     return found[:most]
 
 
-def as_csv(import_id: int, titles: Sequence[str], kind: str = "row") -> Iterator[bytes]:
-    """All of them, a part at a time; a spreadsheet runs none of the cells."""
-    yield _csv([["line", "address", "problem", *titles]] if kind == "row" else [["contact", "address", "problem"]], safe=True)
-    beyond = 0
-    while True:
-        with reading():
-            beyond, parts = _parts(import_id, kind, beyond, 5)
-            db.session.rollback()
-        if not parts:
-            return
-        for packed in parts:
-            yield _csv(csv.reader(io.StringIO(unpack(packed).decode(), newline="")), safe=True)
+def heading(titles: Sequence[str], kind: str = "row") -> bytes:
+    """The first line of the file."""
+    return _csv([["line", "address", "problem", *titles]] if kind == "row" else [["contact", "address", "problem"]], safe=True)
+
+
+def piece(import_id: int, kind: str, beyond: int) -> tuple[int, bytes]:
+    """The next lines behind a part, and the part that was the last; b"" at the end. A spreadsheet runs none of the cells."""
+    with reading():
+        last, parts = _parts(import_id, kind, beyond, 5)
+        db.session.rollback()
+    return last, b"".join(_csv(csv.reader(io.StringIO(unpack(packed).decode(), newline="")), safe=True) for packed in parts)
 
 
 def _parts(import_id: int, kind: str, beyond: int, most: int) -> tuple[int, list[bytes]]:
