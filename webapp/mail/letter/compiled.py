@@ -60,6 +60,20 @@ class _Forms(dict[str, tuple[Any, ...]]):
         return forms
 
 
+class _Subjects(dict[str, tuple[bytes, bytes]]):
+    """Subjects as they stand in the header; many persons share one."""
+
+    __slots__ = ()
+
+    def __missing__(self, text: str) -> tuple[bytes, bytes]:
+        made = heads.subject(text)
+        if len(text) <= 2 * _SHORT:
+            if len(self) >= _REMEMBERED:
+                self.clear()
+            self[text] = made
+        return made
+
+
 class Compiled:
     """One letter, ready for any number of persons; may be shared by threads.
 
@@ -83,6 +97,7 @@ class Compiled:
         self._head = heads.Head(letter, heads.plain_content(kind))
         self._raw, self._relaxed = _spread(self._head.raw, b""), _spread(self._head.canonical, b"")
         self._subject = _spread(_statics(prepared.subject, ""), "")
+        self._subjects = _Subjects()
         body = _body(prepared, kind)
         self._body = _spread(_statics(body, b""), b"")
         self._whole = [*self._raw[:-1], self._raw[-1] + self._body[0], *self._body[1:]]
@@ -141,7 +156,7 @@ class Compiled:
             forms += known[value if type(value) is str else words_of(value)]
         line = self._subject[:]
         line[1::2] = self._pick_subject(forms)
-        subject, subject_relaxed = heads.subject("".join(line))
+        subject, subject_relaxed = self._subjects["".join(line)]
         to, to_relaxed = heads.to(email, name)
         dated = self._dated
         if dated[0] != second:
