@@ -5,6 +5,7 @@
     make faults LENGTH=short                       what `make test` runs
     make faults MAILS_IN=3000 RECIPIENTS_OUT=6000 LASTS=240
     make faults KEEP=1                             also writes the report into docs/reliability.md
+    make faults CAMPAIGN=1                         campaigns instead: 50,000 recipients, 200 kills, 500 pauses and resumptions
 """
 
 import os
@@ -13,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.faults import campaign
 from tests.faults.report import keep, text_of
 from tests.faults.run import Play, play
 from tests.servers import PostgresServer
@@ -39,7 +41,31 @@ def asked() -> Play:
     )  # fmt: skip
 
 
+def campaigns() -> int:
+    """The campaign form: CAMPAIGN=1, with RECIPIENTS, KILLS, STEPS, LASTS."""
+    wanted = campaign.asked_for()
+    given = " ".join(f"{name}={os.environ[name]}" for name in (*NAMES[1:], *campaign.NAMES) if os.environ.get(name))
+    command = f"make faults CAMPAIGN=1 SEED={wanted.seed} {given}".strip()
+    print(f"{command}\n", flush=True)
+    folder = Path(tempfile.mkdtemp(prefix="mailroom-faults-"))
+    server = PostgresServer(folder) if wanted.database == "postgres" else None
+    try:
+        outcome = campaign.play(wanted, folder, server)
+    finally:
+        if server is not None:
+            server.stop()
+    said = campaign.text_of(outcome, command)
+    print(said)
+    if os.environ.get("KEEP"):
+        keep(f"campaign {wanted.database}", said)
+    if outcome.verdict.wrong:
+        print(f"The ledgers and the log of the installation are in {folder}.")
+    return 1 if outcome.verdict.wrong else 0
+
+
 def main() -> int:
+    if os.environ.get("CAMPAIGN"):
+        return campaigns()
     wanted = asked()
     given = " ".join(f"{name}={os.environ[name]}" for name in NAMES if os.environ.get(name) and name != "SEED")
     command = " ".join(f"make faults SEED={wanted.seed} {given}".split())

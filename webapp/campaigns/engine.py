@@ -49,7 +49,7 @@ def drain(until: float, gives_way: Callable[[], bool] = lambda: False) -> bool:
     standing.work_off(until)
     crew = carriers.Crew(ways.platform())
     try:
-        finished = work.send_stream(crew, until, "bulk", gives_way, Turns().claim)
+        finished = work.send_stream(crew, until, "bulk", gives_way, Turns().claim, is_busy=True)
     finally:
         crew.close()
     standing.work_off(until)

@@ -6,6 +6,7 @@ All of it is one transaction, so whoever stands before the position was looked a
 workers take turns at the campaign's row. Whoever got one already (a merged twin) is left out by the ledger's unique address.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -26,6 +27,7 @@ from webapp.sending import history, holds, ledger, return_path, ways
 from webapp.sending.models import Delivery, Outgoing
 from webapp.sending.settle import Waiting
 from webapp.suppressions import lookup
+from webapp.suppressions.models import Suppression
 
 #: people of one claim: the first ones are few, so that a letter that bounces is stopped early
 FIRST, BATCH = 100, 1000
@@ -68,22 +70,29 @@ def claim(campaign_id: int, ready: Ready, version: int, owner: str, boot_id: str
     last = campaign.audience_last_id or 0
     window = audience.next_window(campaign, campaign.audience_position, most, last)
     people = audience.look(campaign, window, [*_SEEN, *copies.columns(ready)])
-    going = [one for one in people if one.subscribed and one.bounced_at is None and one.complained_at is None]
+    going = [one for one in people if one[3] and one[4] is None and one[5] is None]
     is_last, position = window.is_last, window.upto
     if len(going) > most:
         is_last, position = False, going[most - 1].id
         people = [one for one in people if one.id <= position]
         going = going[:most]
-    barred = lookup.barred(campaign.workspace_id, [one.address for one in going], "bulk") if going else {}
-    going = [one for one in going if one.address not in barred]
+    barred = lookup.barred(campaign.workspace_id, [one[1] for one in going], "bulk") if _may_be_barred(campaign.workspace_id) else {}
+    going = [one for one in going if one[1] not in barred] if barred else going
     rows, made = _write(campaign, going, owner, boot_id, first_state, now)
     failpoints.hit("campaign.rows_written")
     _move_on(campaign, position, is_last, made, len(people) - made, now)
-    chosen = {row.contact_id for row in rows}
-    values = {one.id: one[len(_SEEN) :] for one in going if one.id in chosen}
+    values: dict[int, Sequence[Any]] = {one[0]: one[len(_SEEN) :] for one in going}
+    if len(rows) < len(going):
+        values = {number: values[number] for number in (row.contact_id for row in rows) if number is not None}
     return Claimed(rows, Copies(campaign_id, ready, values) if rows else None)
 
 
+def _may_be_barred(workspace_id: int) -> bool:
+    """Whether the suppression list names anybody at all; hashing a thousand addresses for an empty one is time lost."""
+    return db.session.scalar(select(Suppression.id).where(Suppression.workspace_id == workspace_id).limit(1)) is not None
+
+
+#: what is asked of everybody; people are tuples that begin so
 _SEEN = (Contact.id, Contact.address, Contact.domain, Contact.subscribed, Contact.bounced_at, Contact.complained_at)
 
 
@@ -106,7 +115,8 @@ def _write(
         return [], 0
     slow = _slow_ones(campaign, people)
     ids = take_ids(Delivery, len(people))
-    states = [("queued" if one.id in slow else "leased" if first_state == "queued" else first_state) for one in people]
+    first = "leased" if first_state == "queued" else first_state
+    states = [("queued" if one[0] in slow else first) for one in people] if slow else [first] * len(people)
     written = insert_new(campaign, people, ids, states, owner, boot_id, now)
     if len(written) < len(people):
         kept = [(one, number, state) for one, number, state in zip(people, ids, states, strict=True) if number in written]
@@ -117,10 +127,12 @@ def _write(
     if first_state == "captured":
         history.copied([number for number, state in zip(ids, states, strict=True) if state == "captured"])
     mail = db.session.execute(select(Outgoing.envelope_sender, Outgoing.raw_id).where(Outgoing.id == campaign.outgoing_id)).one()
+    workspace_id, outgoing_id, mailbox_id, campaign_id = campaign.workspace_id, campaign.outgoing_id, campaign.mailbox_id, campaign.id
+    sender, raw_id = mail
     rows = [
         Waiting(
-            number, campaign.workspace_id, campaign.outgoing_id, None, campaign.mailbox_id, one.address, one.domain, "bulk", "queued", 0,
-            False, None, boot_id, now, mail.envelope_sender, mail.raw_id, 0, "", None, None, campaign.id, one.id,
+            number, workspace_id, outgoing_id, None, mailbox_id, one[1], one[2], "bulk", "queued", 0, False, None, boot_id, now, sender,
+            raw_id, 0, "", None, None, campaign_id, one[0],
         )
         for one, number, state in zip(people, ids, states, strict=True) if state == "leased"
     ]  # fmt: skip
@@ -129,9 +141,9 @@ def _write(
 
 def _slow_ones(campaign: Row[Any], people: Sequence[Any]) -> set[int]:
     """Contacts whose rows the ordinary machinery takes: mailboxes of this installation, and whatever is on hold."""
-    here = ways.local_addresses([one.address for one in people], campaign.workspace_id)
+    here = ways.local_addresses([one[1] for one in people], campaign.workspace_id)
     on_hold = holds.holds_of({campaign.workspace_id})
-    found = {one.id for one in people if one.address in here}
+    found = {one[0] for one in people if one[1] in here} if here else set()
     if on_hold:
         whole = (campaign.workspace_id, campaign.mailbox_id or 0) in on_hold
         found |= {one.id for one in people if whole or (campaign.workspace_id, one.domain) in on_hold}
@@ -139,13 +151,10 @@ def _slow_ones(campaign: Row[Any], people: Sequence[Any]) -> set[int]:
 
 
 def _count(campaign: Row[Any], people: Sequence[Any], states: Sequence[str]) -> None:
-    sums: dict[Any, int] = {}
-    at_domains: dict[Any, int] = {}
-    for one, state in zip(people, states, strict=True):
-        sums[state] = sums.get(state, 0) + 1
-        place = (campaign.id, one.domain, None, state)
-        at_domains[place] = at_domains.get(place, 0) + 1
-    tallies.note({(campaign.workspace_id, campaign.id, None, state): number for state, number in sums.items()}, at_domains)
+    at_domains = Counter(zip((one[2] for one in people), states, strict=True))
+    for state in set(states):
+        mine = {(campaign.workspace_id, campaign.id, domain): n for (domain, which), n in at_domains.items() if which == state}
+        tallies.moved_many(mine, None, state)
     ledger.count_moves((campaign.workspace_id, None, state) for state in states)
 
 

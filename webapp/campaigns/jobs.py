@@ -16,4 +16,4 @@ def send_campaigns(until: float) -> bool:
 
 
 def init_app(_app: Flask) -> None:
-    campaigned.register(campaigned.Door(copies.mails, standing.keep_back, tallies.moved))
+    campaigned.register(campaigned.Door(copies.mails, standing.keep_back, tallies.moved, tallies.moved_many))

@@ -34,7 +34,7 @@ def insert_new(
         "captured": ("captured", None, None, None, "capture", due), "held": ("held", None, None, None, None, None),
     }  # fmt: skip
     rows = [
-        (number, one.id, one.address, one.domain, *rest[state]) for one, number, state in zip(people, ids, states, strict=True)
+        (number, one[0], one[1], one[2], *rest[state]) for one, number, state in zip(people, ids, states, strict=True)
     ]
     same = (campaign.workspace_id, campaign.outgoing_id, campaign.mailbox_id, campaign.id, "bulk", 0, False, due, due, boot_id)
     connection = db.session.connection()

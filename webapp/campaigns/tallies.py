@@ -5,7 +5,7 @@
     campaign_domains              how the recipients at one domain fare: total, sent, deferred, bounced
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import select
@@ -68,6 +68,17 @@ def moved(moves: Iterable[Move]) -> None:
         place = (row.campaign_id, row.domain, before, after)
         at_domains[place] = at_domains.get(place, 0) + 1
     note(sums, at_domains)
+
+
+def moved_many(sums: Mapping[tuple[int, int, str], int], before: str | None, after: str | None) -> None:
+    """The same for rows that all changed alike: (workspace, campaign, domain) -> how many."""
+    by_campaign: dict[tuple[int, int, str | None, str | None], int] = {}
+    at_domains: dict[tuple[int, str, str | None, str | None], int] = {}
+    for (workspace_id, campaign_id, domain), number in sums.items():
+        key, place = (workspace_id, campaign_id, before, after), (campaign_id, domain, before, after)
+        by_campaign[key] = by_campaign.get(key, 0) + number
+        at_domains[place] = at_domains.get(place, 0) + number
+    note(by_campaign, at_domains)
 
 
 def note(

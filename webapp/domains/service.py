@@ -16,7 +16,7 @@ from webapp.domains import arrangements, checks, keys, state_counts
 from webapp.domains.keys import signing_keys
 from webapp.domains.models import Domain
 from webapp.domains.residents import residents
-from webapp.domains.rows import find_domain, get_seen, seen, snapshot, target
+from webapp.domains.rows import find_domain, get_seen, known_names, seen, snapshot, target
 from webapp.domains.taken import unless_taken
 from webapp.domains.verification import verify_domain
 from webapp.mail import dns_records
@@ -24,7 +24,7 @@ from webapp.mail.address import BadAddress, is_valid_domain
 
 __all__ = [
     "bring_back", "check_name", "count_problems", "create_domain", "delete_domain", "find_domain", "get_domain", "get_for_dns",
-    "get_seen", "list_domains", "list_with_states", "name_domains", "purge_domain", "records", "restore_domain", "seen",
+    "get_seen", "known_names", "list_domains", "list_with_states", "name_domains", "purge_domain", "records", "restore_domain", "seen",
     "signing_keys", "snapshot", "target", "update_domain", "verify_domain",
 ]  # fmt: skip
 

@@ -16,6 +16,8 @@ REPLY = re.compile(r"([2-5]\d\d)([ -]|$)(.*)", re.S)
 #: replies of one line that were read before, by their bytes; few servers say many different ones
 _known: dict[bytes, "Reply"] = {}
 MOST_KNOWN = 500
+#: a socket may be so much more patient than asked, in seconds; when writing so many times as patient, which is what a final dot may take
+SLIGHTLY_S, WRITING = 1.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,8 @@ class Line:
         #: what TLS brought: version and cipher, and whether the certificate was checked; None in the clear
         self.tls: str | None = None
         self._socket: socket.socket | None = None
+        #: the patience that the socket was told last; telling it costs a call of the system
+        self._told: float | None = None
         self._buffer = b""
         self.allow(target.timeout_s)
 
@@ -137,6 +141,7 @@ class Line:
         line = self._open()
         checked = self.target.tls in ("require", "implicit")
         context = tls_context(checked)
+        self._told = None
         line.settimeout(self._patience(self.target.timeout_s))
         try:
             wrapped = context.wrap_socket(line, server_hostname=self.target.host.rstrip("."))
@@ -164,7 +169,7 @@ class Line:
     def write(self, data: bytes | memoryview) -> None:
         self.must_be_our_turn()
         line = self._open()
-        line.settimeout(self._patience(self.target.timeout_s))
+        self._be_patient(line, self.target.timeout_s, WRITING)
         line.sendall(data)
 
     def must_be_our_turn(self) -> None:
@@ -177,6 +182,7 @@ class Line:
         line = self._open()
         said = self._buffer
         line.setblocking(False)
+        self._told = None
         with contextlib.suppress(BlockingIOError, ssl.SSLWantReadError):
             said = said or line.recv(4096)
             raise Lost(f"The server ended the session: {self._shown(said)}" if said else "The server closed the connection.")
@@ -227,7 +233,7 @@ class Line:
 
     def _fill(self, patience_s: float) -> None:
         line = self._open()
-        line.settimeout(self._patience(patience_s))
+        self._be_patient(line, patience_s)
         piece = line.recv(4096)
         if not piece:
             raise Lost("The server closed the connection.")
@@ -237,6 +243,13 @@ class Line:
         if self._socket is None:
             raise Lost("The connection is closed.")
         return self._socket
+
+    def _be_patient(self, line: socket.socket, most_s: float, times: float = 1.0) -> None:
+        """Tell the socket how long it may take, unless it was told nearly the same, or up to so many times as much."""
+        seconds = self._patience(most_s)
+        if self._told is None or not seconds <= self._told <= seconds * times + SLIGHTLY_S:
+            line.settimeout(seconds)
+            self._told = seconds
 
     def _patience(self, most_s: float) -> float:
         left = self._deadline - time.monotonic()

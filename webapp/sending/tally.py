@@ -1,7 +1,7 @@
 """What follows when rows of the ledger change: counters, the one state of the archive copy, open pages, listeners. Once per batch."""
 
 from collections import Counter as Tally
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import case, func, select, update
@@ -77,6 +77,17 @@ def count_rows(moves: Sequence[tuple[Any, str | None, str | None]]) -> None:
     """Counters for rows that change: (row, state before, state after); those of campaigns count for these too."""
     count_moves((row.workspace_id, before, after) for row, before, after in moves)
     campaigned.moved(moves)
+
+
+def tell_sent(moved: Mapping[tuple[int, int | None, str], int], rows: Sequence[tuple[int, int]]) -> None:
+    """Leased copies of campaigns became sent: (workspace, campaign, domain) -> how many, and (workspace, delivery) of each."""
+    for (workspace_id, _, _), number in moved.items():
+        _pending.note((workspace_id, counter("leased")), -number)
+        _pending.note((workspace_id, counter("sent")), number)
+        rollups.note("day", workspace_id, "sent", number)
+        rollups.note("hour", workspace_id, "out.sent", number)
+    campaigned.moved_many({key: number for key, number in moved.items() if key[1] is not None}, "leased", "sent")
+    spread((workspace_id, row_id, "sent") for workspace_id, row_id in rows)
 
 
 def _write(session: Session, noted: dict[tuple[int, str], int]) -> None:

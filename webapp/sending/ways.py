@@ -51,14 +51,18 @@ def _local_of(rows: Sequence[Addressed], workspace_id: int) -> set[str]:
 
 
 def local_addresses(addresses: Iterable[str], workspace_id: int) -> set[str]:
-    """Those of the addresses that a mailbox here takes; one question per domain, and one per address of our own domains.
+    """Those of the addresses that a mailbox here takes; one question for all domains, and one per address of our own.
 
     A domain that nobody proved yet counts for mail of its own workspace alone: else whoever adds somebody's domain would get their mail.
     """
     ours: dict[str, bool] = {}
     found = set()
-    for address in set(addresses):
+    wanted = set(addresses)
+    known = domains.known_names({address.rpartition("@")[2] for address in wanted})
+    for address in wanted:
         name = address.rpartition("@")[2]
+        if name not in known:
+            continue
         if name not in ours:
             domain = domains.find_domain(name)
             ours[name] = domain is not None and (domain.is_verified or domain.workspace_id == workspace_id)
