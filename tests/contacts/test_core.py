@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from tests.factories.contacts import make_contact, make_group, make_many_contacts, make_tag
-from webapp.contacts import fields, groups, listing, membership, service, subscribing, tags
+from webapp.contacts import fields, groups, listing, membership, service, subscribing, tags, words
 from webapp.contacts.models import Consent, Contact, CustomField, Tag
 from webapp.core import counters
 from webapp.core.db import db
@@ -201,3 +201,30 @@ def test_lists_page_by_cursor_in_every_order_without_losing_anybody(alice: Any) 
             assert len(seen) == 23 and set(seen) == everybody, (sort_by, descending)
     with pytest.raises(Invalid):
         listing.list_contacts(alice.actor, PageRequest(sort_by="password"))
+
+
+def test_contacts_of_an_import_are_found_after_the_background_work(alice: Any, work_off: Any) -> None:
+    ids = make_many_contacts(alice, 30, indexed=False, company=lambda place: f"Firm Firm{place % 3} Überlin")
+    changed = db.session.get_one(Contact, ids[0]).updated_at
+
+    def found(typed: str) -> Any:
+        return listing.list_contacts(alice.actor, PageRequest(per_page=100), {"search": typed})
+
+    assert found("firm").items == []
+    work_off()
+    assert found("uberlin firm").total == 30 and len(found("firm2").items) == 10
+    db.session.expire_all()
+    assert db.session.get_one(Contact, ids[0]).updated_at == changed, "to be indexed is no change"
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_rare_and_frequent_words_give_the_same_lists(alice: Any, monkeypatch: pytest.MonkeyPatch, few: bool) -> None:
+    make_many_contacts(alice, 12, company=lambda place: "Even Works" if place % 2 else "Odd Works")
+    if not few:
+        monkeypatch.setattr(words, "RARE", 0)
+        monkeypatch.setattr(words, "FREQUENT", -1)
+    for sort_by in (None, "name", "email"):
+        first = listing.list_contacts(alice.actor, PageRequest(per_page=4, sort_by=sort_by), {"search": "even wor"})
+        rest = listing.list_contacts(alice.actor, PageRequest(per_page=4, cursor=first.next_cursor), {"search": "even wor"})
+        assert (len(first.items), len(rest.items), first.total) == (4, 2, 6)
+        assert len({row.id for row in first.items + rest.items}) == 6 and {row.company for row in first.items} == {"Even Works"}

@@ -26,7 +26,7 @@ NAMES = ("search", "tag", "group_id", "subscribed", "email", "status", "ids", *T
 #: words of the filter `status` -> condition
 STATES: dict[str, Any] = {
     "subscribed": text("contacts.subscribed AND contacts.bounced_at IS NULL AND contacts.complained_at IS NULL"),
-    "unsubscribed": Contact.subscribed.is_(False), "bounced": Contact.bounced_at.is_not(None),
+    "unsubscribed": text("NOT contacts.subscribed"), "bounced": Contact.bounced_at.is_not(None),
     "complained": Contact.complained_at.is_not(None),
 }  # fmt: skip
 
@@ -67,7 +67,7 @@ def _condition(workspace_id: int, name: str, value: Any) -> Any:
     if name == "group_id":
         return Contact.id.in_(select(GroupMember.contact_id).where(GroupMember.group_id == value))
     if name == "subscribed":
-        return Contact.subscribed.is_(bool(value))
+        return text("contacts.subscribed" if value else "NOT contacts.subscribed")
     if name == "status":
         return STATES[value] if value in STATES else false()
     if name == "ids":

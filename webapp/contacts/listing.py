@@ -52,14 +52,17 @@ def list_contacts(actor: Actor, asked: PageRequest, narrowed: Mapping[str, Any] 
         query: Any = filtered(actor.workspace_id, given, searching=False).with_only_columns(*ROW)
     except NotFound as error:
         raise invalid("segment_id" if "segment" in error.message else "group_id", error.message) from None
-    found = None
-    if typed := words.asked(str(given.get("search", ""))):
+    few = None
+    if typed := words.asked(str(given.pop("search", ""))):
         found = words.Found(actor.workspace_id, typed)
         few = found.few()
         query = query.where(found.walk() if few is None else among(Contact.id, few))
     page = walked(query, asked)
     page.items = with_tags(page.items)
-    _count(actor.workspace_id, page, asked, given, query)
+    if not typed or (few is not None and not given):
+        page.total = total_of(actor.workspace_id, given) if few is None else len(few)
+    if page.total is None:
+        _count(page, query)
     return page
 
 
@@ -94,12 +97,9 @@ def _beyond(keys: list[Any], position: list[Any], falling: bool) -> ColumnElemen
     return condition
 
 
-def _count(workspace_id: int, page: Page[Any], asked: PageRequest, given: dict[str, Any], query: Select[Any]) -> None:
-    """The total: from a counter where one knows it, else counted up to 1,000."""
-    known = total_of(workspace_id, given)
-    if known is not None:
-        page.total = known
-    elif page.page == 1 and not page.has_more:
+def _count(page: Page[Any], query: Select[Any]) -> None:
+    """The total, counted up to 1,000."""
+    if page.page == 1 and not page.has_more:
         page.total = len(page.items)
     else:
         some = query.with_only_columns(Contact.id).order_by(None).limit(CAP + 1).subquery()
@@ -114,8 +114,7 @@ def total_of(workspace_id: int, given: Mapping[str, Any]) -> int | None:
     if set(given) == {"group_id"}:
         return counters.read(workspace_id, groups.counter(given["group_id"]))
     if set(given) == {"tag"}:
-        wanted = Tag.workspace_id == workspace_id, Tag.name == str(given["tag"]).strip().lower()
-        tag_id = db.session.scalar(select(Tag.id).where(*wanted))
+        tag_id = tags.id_of(workspace_id, str(given["tag"]))
         return 0 if tag_id is None else counters.read(workspace_id, tags.counter(tag_id))
     return None
 

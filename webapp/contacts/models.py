@@ -26,6 +26,7 @@ SOURCES = ("page", "api", "import", "mail", "form", "workflow")
 #: what a custom field may hold
 FIELD_TYPES = ("text", "number", "date", "dropdown", "multi_select", "checkbox", "url", "email", "phone", "long_text")
 UNINDEXED = text("is_indexed = false")
+UNSUBSCRIBED, BOUNCED, COMPLAINED = text("NOT subscribed"), text("bounced_at IS NOT NULL"), text("complained_at IS NOT NULL")
 
 
 class Contact(Timestamps, Counted, Base):
@@ -37,6 +38,11 @@ class Contact(Timestamps, Counted, Base):
         Index("ix_contacts_workspace_id_id", "workspace_id", "id"),
         Index("ix_contacts_workspace_id_name_id", "workspace_id", "name", "id"),
         Index("ix_contacts_workspace_id_updated_at_id", "workspace_id", "updated_at", "id"),
+        Index("ix_contacts_workspace_id_created_at", "workspace_id", "created_at"),
+        # who campaigns leave out: few, and looked for by themselves
+        Index("ix_contacts_unsubscribed", "workspace_id", "id", sqlite_where=UNSUBSCRIBED, postgresql_where=UNSUBSCRIBED),
+        Index("ix_contacts_bounced", "workspace_id", "id", sqlite_where=BOUNCED, postgresql_where=BOUNCED),
+        Index("ix_contacts_complained", "workspace_id", "id", sqlite_where=COMPLAINED, postgresql_where=COMPLAINED),
         Index("ix_contacts_unindexed", "id", sqlite_where=UNINDEXED, postgresql_where=UNINDEXED),
         {"sqlite_autoincrement": True},
     )

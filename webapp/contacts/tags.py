@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, false, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.audit import service as audit
@@ -182,6 +182,10 @@ def of_contacts(contact_ids: Iterable[int]) -> dict[int, list[Tag]]:
 
 
 def bearing(workspace_id: int, name: str) -> Any:
-    """A condition on contacts: bears the tag of this name."""
-    tag_id = select(Tag.id).where(Tag.workspace_id == workspace_id, Tag.name == name.strip().lower()).scalar_subquery()
-    return Contact.id.in_(select(ContactTag.contact_id).where(ContactTag.tag_id == tag_id))
+    """A condition on contacts: bears the tag of this name. Its id is looked up first, so that the database knows how many that are."""
+    tag_id = id_of(workspace_id, name)
+    return false() if tag_id is None else Contact.id.in_(select(ContactTag.contact_id).where(ContactTag.tag_id == tag_id))
+
+
+def id_of(workspace_id: int, name: str) -> int | None:
+    return db.session.scalar(select(Tag.id).where(Tag.workspace_id == workspace_id, Tag.name == name.strip().lower()))

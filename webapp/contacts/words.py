@@ -11,6 +11,7 @@ workspace is a word of the index too. The last word that is typed counts as a be
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import ColumnElement, bindparam, cast, column, literal_column, select, table, text
 from sqlalchemy.dialects.postgresql import TSQUERY
 
@@ -20,14 +21,16 @@ from webapp.core.words import words_of
 
 #: words of a search beyond these are not looked for; of one contact so many are indexed
 MOST_ASKED, MOST_KEPT = 8, 60
-#: up to so many hits are taken at once and sorted here; past FREQUENT expected ones the list is walked instead
-RARE, FREQUENT = 5000, 20_000
+#: up to so many hits are taken at once; past FREQUENT expected ones the list is walked instead, where they turn up soon
+RARE, FREQUENT = 20_000, 100_000
 
 PUT_FTS5 = text("INSERT OR REPLACE INTO contact_fts (rowid, scope, words) VALUES (:id, :scope, :words)")
-PUT_TSVECTOR = text(
-    "INSERT INTO contact_words (contact_id, words) VALUES (:id, array_to_tsvector(CAST(:words AS text[])))"
-    " ON CONFLICT (contact_id) DO UPDATE SET words = excluded.words"
-)
+PUT_TSVECTOR = text("""
+    INSERT INTO contact_words (contact_id, words)
+    SELECT CAST(one ->> 0 AS bigint), array_to_tsvector(ARRAY(SELECT jsonb_array_elements_text(one -> 1)))
+    FROM jsonb_array_elements(CAST(:rows AS jsonb)) AS one
+    ON CONFLICT (contact_id) DO UPDATE SET words = excluded.words
+""")
 ESTIMATE = text("EXPLAIN (FORMAT JSON) SELECT 1 FROM contact_words WHERE words @@ CAST(:query AS tsquery)")
 TAKE = text("SELECT contact_id FROM contact_words WHERE words @@ CAST(:query AS tsquery) LIMIT :most")
 _FTS5: Any = table("contact_fts", column("rowid"))
@@ -44,8 +47,10 @@ def kept(name: str, address: str, company: str | None) -> list[str]:
 def put(rows: Iterable[Any]) -> None:
     """Index contacts (anything with id, workspace_id, name, address and company), or index them anew."""
     values = [entry(row.id, row.workspace_id, row.name, row.address, row.company) for row in rows]
-    if values:
-        db.session.execute(PUT_FTS5 if is_sqlite() else PUT_TSVECTOR, values)
+    if values and is_sqlite():
+        db.session.execute(PUT_FTS5, values)
+    elif values:
+        db.session.execute(PUT_TSVECTOR, {"rows": orjson.dumps([[one["id"], one["words"]] for one in values]).decode()})
 
 
 def entry(contact_id: int, workspace_id: int, name: str, address: str, company: str | None) -> dict[str, Any]:
@@ -118,9 +123,3 @@ class Found:
 
     def _ids(self, statement: Any, **values: Any) -> list[int]:
         return list(db.session.execute(statement, {"query": self.query, **values}).scalars())
-
-
-def unindexed(limit: int) -> Any:
-    """Contacts whose words the index does not know yet, oldest first."""
-    columns = Contact.id, Contact.workspace_id, Contact.name, Contact.address, Contact.company
-    return select(*columns).where(literal_column("contacts.is_indexed = false")).order_by(Contact.id).limit(limit)
