@@ -45,10 +45,13 @@ def list_accounts(actor: Actor, asked: PageRequest, filters: dict[str, Any]) -> 
     return page
 
 
-def usable(actor: Actor) -> list[Account]:
-    """Those that may send now, for a select."""
-    query = _query(actor).where(Mailbox.can_send.is_(True), Mailbox.status == "active").order_by(Mailbox.email).limit(MOST)
-    return [_account(row) for row in db.session.execute(query)]
+def usable(actor: Actor, chosen: int | None = None) -> list[Account]:
+    """Those that may send now, for a select; the chosen one too where it may not."""
+    may = Mailbox.can_send.is_(True) & (Mailbox.status == "active")
+    rows = list(db.session.execute(_query(actor).where(may).order_by(Mailbox.email).limit(MOST)))
+    if chosen is not None and chosen not in {row.id for row in rows}:
+        rows = [*db.session.execute(_query(actor).where(Mailbox.id == chosen)), *rows]
+    return [_account(row) for row in rows]
 
 
 def verified_domains(actor: Actor) -> list[str]:

@@ -30,7 +30,14 @@ def _account_id(value: Any) -> int | None:
 
 
 def _accounts(accounts: list[Account]) -> list[SelectChoice]:
-    return [SelectChoice(one.id, one.email if one.verified else f"{one.email} (domain not verified)") for one in accounts]
+    return [SelectChoice(one.id, f"{one.email}{_aside(one)}") for one in accounts]
+
+
+def _aside(account: Account) -> str:
+    """What stands in the way of an account, behind its address."""
+    if not account.can_send:
+        return " (may not send now)"
+    return "" if account.verified else " (domain not verified)"
 
 
 class NewForm(FlaskForm):
@@ -87,7 +94,8 @@ class LetterForm(FlaskForm):
         """The columns of a campaign as they were typed."""
         skipped = ("csrf_token", "preview_as", "stamp")
         found = {name: field.data for name, field in self._fields.items() if name not in skipped}
-        return {**found, "from_email": (self.from_email.data or "").strip(), "subject": self.subject.data or ""}
+        texts = {name: (found[name] or "").replace("\r\n", "\n") for name in ("body_html", "body_text")}  # browsers send CRLF
+        return {**found, **texts, "from_email": (self.from_email.data or "").strip(), "subject": self.subject.data or ""}
 
 
 class TestForm(FlaskForm):

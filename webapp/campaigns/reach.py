@@ -1,6 +1,7 @@
 """How many a campaign would reach before it is sent, and what a person may choose from."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from types import SimpleNamespace
@@ -19,6 +20,8 @@ from webapp.suppressions.models import Suppression
 
 #: groups and segments that a form offers
 MOST_OFFERED = 200
+#: how long counting may take for a page, in seconds
+PAGE_S = 0.1
 #: contacts that the preview offers
 MOST_EXAMPLES = 20
 
@@ -49,7 +52,7 @@ def count(actor: Actor, given: dict[str, Any]) -> Reached:
 
 def of_campaign(campaign: Campaign) -> Reached:
     """The same for a campaign as it is saved."""
-    number, is_exact = audience.count(campaign)
+    number, is_exact = audience.count(campaign, PAGE_S)
     return Reached(number, is_exact, utcnow())
 
 
@@ -112,18 +115,23 @@ def _reasons(campaign: Campaign, window: audience.Window) -> dict[str, int]:
     return {row.reason: row.number for row in db.session.execute(query)}
 
 
-def groups(actor: Actor) -> list[Offered]:
-    """Groups of the workspace by name, with how many are on them."""
-    query = select(ContactGroup.id, ContactGroup.name).where(ContactGroup.workspace_id == actor.workspace_id)
-    rows = list(db.session.execute(query.order_by(ContactGroup.name).limit(MOST_OFFERED)))
+def groups(actor: Actor, chosen: Iterable[int] = ()) -> list[Offered]:
+    """Groups of the workspace by name, with how many are on them; those that are chosen are there whatever their number."""
+    rows = _offered(actor, ContactGroup, chosen)
     numbers = counters.read_many(actor.workspace_id, [f"group:{row.id}" for row in rows])
     return [Offered(row.id, row.name, numbers[f"group:{row.id}"]) for row in rows]
 
 
-def segments(actor: Actor) -> list[Offered]:
+def segments(actor: Actor, chosen: Iterable[int] = ()) -> list[Offered]:
     """Segments of the workspace by name; they are computed when they are used."""
-    query = select(Segment.id, Segment.name).where(Segment.workspace_id == actor.workspace_id)
-    return [Offered(row.id, row.name) for row in db.session.execute(query.order_by(Segment.name).limit(MOST_OFFERED))]
+    return [Offered(row.id, row.name) for row in _offered(actor, Segment, chosen)]
+
+
+def _offered(actor: Actor, model: Any, chosen: Iterable[int]) -> list[Any]:
+    mine = select(model.id, model.name).where(model.workspace_id == actor.workspace_id)
+    rows = list(db.session.execute(mine.order_by(model.name).limit(MOST_OFFERED)))
+    missing = set(chosen) - {row.id for row in rows}
+    return [*(db.session.execute(mine.where(model.id.in_(missing)).order_by(model.name)) if missing else ()), *rows]
 
 
 def names(campaign: Campaign) -> dict[str, list[str]]:

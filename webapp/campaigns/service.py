@@ -101,7 +101,7 @@ def update_campaign(actor: Actor, campaign_id: int, changes: dict[str, Any]) -> 
         raise InvalidState(f"{campaign.name} cannot be changed: it {doing}.", more={"status": campaign.state})
     if campaign.state != "draft" or changes.get("schedule_at") is not None:
         actor.require("campaigns:send")
-    written = {name: value for name, value in changes.items() if name in WRITABLE}
+    written = {name: value for name, value in changes.items() if name in WRITABLE and value != getattr(campaign, name)}
     _refuse_fixed(campaign, written)
     before = snapshot(campaign)
     if "mailbox_id" in written and "from_email" not in written and campaign.from_email:
@@ -128,7 +128,7 @@ def _refuse_fixed(campaign: Campaign, written: dict[str, Any]) -> None:
     """raises InvalidState for what is settled once sending began"""
     if campaign.started_at is None:
         return
-    fixed = [name for name in written if name in FIXED_ONCE_STARTED and written[name] != getattr(campaign, name)]
+    fixed = [name for name in written if name in FIXED_ONCE_STARTED]
     if fixed:
         name = checks.WIRE.get(fixed[0], fixed[0])
         text = "Who gets it, and as whom, is settled once sending began. Duplicate the campaign to write to others."

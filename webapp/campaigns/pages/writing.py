@@ -50,7 +50,7 @@ def save(campaign_id: int) -> Response:
     campaign = service.get_campaign(actor, campaign_id)
     _require_editable(campaign)
     form = LetterForm()
-    form.offer(accounts.usable(actor), reach.groups(actor), reach.segments(actor))
+    _offer(actor, campaign, form)
     if request.form.get("look"):
         return _page(actor, campaign, form, seen=_look(actor, campaign, form))
     if form.validate():
@@ -93,7 +93,7 @@ def _add_errors(form: LetterForm, refused: HouseError) -> None:
 
 def _page(actor: Actor, campaign: Campaign, form: LetterForm, *, status: int = 200, seen: Any = None) -> Response:
     if not form.mailbox_id.choices:
-        form.offer(accounts.usable(actor), reach.groups(actor), reach.segments(actor))
+        _offer(actor, campaign, form)
     reached = reach.of_campaign(campaign) if status == 200 and request.method == "GET" else None
     custom = select(CustomField.key, CustomField.label).where(CustomField.workspace_id == actor.workspace_id)
     return render(
@@ -102,6 +102,12 @@ def _page(actor: Actor, campaign: Campaign, form: LetterForm, *, status: int = 2
         examples=reach.examples(actor, campaign), domains=accounts.verified_domains(actor), reached=reached,
         settled=campaign.started_at is not None, may_send=actor.may("campaigns:send"),
     )  # fmt: skip
+
+
+def _offer(actor: Actor, campaign: Campaign, form: LetterForm) -> None:
+    """What there is to choose from, and what is chosen already."""
+    in_groups, in_segments = campaign.group_ids + campaign.exclude_group_ids, campaign.segment_ids + campaign.exclude_segment_ids
+    form.offer(accounts.usable(actor, campaign.mailbox_id), reach.groups(actor, in_groups), reach.segments(actor, in_segments))
 
 
 @bp.post("/campaigns/<int:campaign_id>/preview")
