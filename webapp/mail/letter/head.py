@@ -18,7 +18,7 @@ MULTIPART = f'multipart/alternative; boundary="{BOUNDARY}"'
 _SLOT = re.compile(rb"\x00")
 _KEY = re.compile(r"[A-Za-z0-9-]{1,60}\Z")
 _ATOMS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+/=?^_`{|}~.-"
-_NAME = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 -_"
+_NAME = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+/=?^_`{|}~ -"
 _LIST_ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)+\Z")
 _FEEDBACK = re.compile(r"[A-Za-z0-9_.@-]*(?::[A-Za-z0-9_.@-]*){0,3}\Z")
 
@@ -90,13 +90,23 @@ def to(email: str, name: str) -> tuple[bytes, bytes]:
             raise BadAddress("The address holds a control character.")
     if not name:
         return data, data
-    phrase = name.encode("utf-8", "replace")
-    if len(phrase) + len(data) > 66 or phrase.translate(None, _NAME) or b"  " in phrase or phrase[:1] == b" " or phrase[-1:] == b" ":
-        line = structured_line("To", format_address(as_line(words_of(name)), data.decode()))
-        raw = line[4:-2]
-        return raw, relaxed_value(raw)
-    data = b"%b <%b>" % (phrase, data)
-    return data, data
+    if not name.isprintable() or "  " in name or name[0] == " " or name[-1] == " " or "=?" in name:
+        return _general_to(name, data)
+    phrase = name.encode()
+    if not name.isascii():
+        words = encoded_words(phrase, 45)
+        gap = b" " if len(words) == 1 and len(words[0]) + len(data) < 69 else b"\r\n "
+        return b"\r\n ".join(words) + gap + b"<%b>" % data, b"%b <%b>" % (b" ".join(words), data)
+    if len(phrase) + len(data) > 66 or b'"' in phrase or b"\\" in phrase:
+        return _general_to(name, data)
+    both = (b'"%b" <%b>' if phrase.translate(None, _NAME) else b"%b <%b>") % (phrase, data)
+    return both, both
+
+
+def _general_to(name: str, address: bytes) -> tuple[bytes, bytes]:
+    """Names that need care: quotation marks, odd blanks, many letters."""
+    raw = structured_line("To", format_address(as_line(words_of(name)), address.decode()))[4:-2]
+    return raw, relaxed_value(raw)
 
 
 def subject(text: str) -> tuple[bytes, bytes]:
@@ -112,9 +122,9 @@ def subject(text: str) -> tuple[bytes, bytes]:
     return b"\r\n ".join(words), b" ".join(words)
 
 
-def encoded_words(data: bytes) -> list[bytes]:
-    """UTF-8 as encoded words (RFC 2047): no character is cut, no line with a header's name before it is longer than 76."""
-    words, at, room = [], 0, 39
+def encoded_words(data: bytes, room: int = 39) -> list[bytes]:
+    """UTF-8 as encoded words (RFC 2047), no character cut. `room`: bytes for the first one, so that its line has at most 76 characters."""
+    words, at = [], 0
     while at < len(data):
         end = at + room
         while end < len(data) and data[end] & 0xC0 == 0x80:
