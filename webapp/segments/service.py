@@ -48,9 +48,13 @@ def written(rows: list[Segment]) -> list[Segment]:
     return rows
 
 
-def get_segment(actor: Actor, segment_id: int, *, for_update: bool = False) -> Segment:
+def get_segment(actor: Actor, segment_id: int) -> Segment:
     """With `tree`. raises NotFound"""
     actor.require("contacts:read")
+    return _found(actor, segment_id)
+
+
+def _found(actor: Actor, segment_id: int, *, for_update: bool = False) -> Segment:
     return written([get_mine(actor, Segment, segment_id, "segment", for_update=for_update)])[0]
 
 
@@ -84,7 +88,7 @@ def create_segment(
 def update_segment(actor: Actor, segment_id: int, changes: dict[str, Any]) -> Segment:
     """changes  name, description, match, conditions. raises NotFound; Invalid about name, or a condition by its path"""
     actor.require("contacts:write")
-    row = get_segment(actor, segment_id, for_update=True)
+    row = _found(actor, segment_id, for_update=True)
     before, tree, name, faults = snapshot(row), tree_of(row), row.name, dict[str, list[str]]()
     with told_together(faults):
         if changes.get("conditions") is not None:
@@ -132,7 +136,7 @@ def checked_match(row: Segment, match: Any) -> Tree:
 def delete_segment(actor: Actor, segment_id: int) -> Segment:
     """The contacts stay. raises NotFound; InUse while a campaign that is on its way asks for it"""
     actor.require("contacts:delete")
-    row = get_segment(actor, segment_id, for_update=True)
+    row = _found(actor, segment_id, for_update=True)
     using = campaigns.asking(actor.workspace_id, row.id)
     if using:
         named = ", ".join(f"“{name}”" for _, name, _ in using[:5]) + ("" if len(using) <= 5 else f" and {len(using) - 5} more")
