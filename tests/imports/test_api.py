@@ -122,7 +122,9 @@ def test_wrong_settings_are_named_and_nothing_is_kept(app: Any, alice: Any, form
     assert alice.api.get("/contacts/imports").json["data"] == []
 
 
-NO_LISTS = (b"", b"\xef\xbb\xbf\r\n", b"\x00\x01\x02\x03" * 100, b"%PDF-1.7 ...", b"PK\x03\x04 nonsense", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+NO_LISTS = (
+    b"", b"\xef\xbb\xbf\r\n", b"\x00\x01\x02\x03" * 100, b"%PDF-1.7 ...", b"PK\x03\x04 nonsense", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("content", NO_LISTS)

@@ -19,7 +19,7 @@ from webapp.imports import converting, previewing, running, undoing
 from webapp.imports.models import WORKING, ContactImport, ImportChange, ImportProblem
 from webapp.imports.reading import BadFile, Shape
 from webapp.imports.running import LIVE_EVENT, Broken, finish, shape_of
-from webapp.imports.service import DRAIN, old_imports, target
+from webapp.imports.service import DRAIN, old_imports, target, unneeded_files
 
 log = logging.getLogger("mailroom.imports")
 LEASE_S = 60.0
@@ -179,17 +179,24 @@ def _fail(job_id: int, problem: str) -> None:
     db.session.commit()
 
 
-@every(3600, "imports.forget")
-def forget_old() -> None:
-    """After 30 days undoing is not offered any more: images, refused rows and the file itself go."""
-    while jobs := old_imports(50):
-        keys = []
+@every(600, "imports.files")
+def drop_files() -> None:
+    """Files of imports that are over go: undoing needs the images alone, and fewer places hold what people wrote about others."""
+    while jobs := unneeded_files(50):
+        keys = [key for job in jobs for key in (job.file_key, job.ready_key) if key]
         for job in jobs:
-            keys += [key for key in (job.file_key, job.ready_key) if key]
             job.file_key, job.ready_key, job.preview = "", None, None
-            for model in (ImportChange, ImportProblem):
-                gone = delete(model).where(model.import_id == job.id)
-                db.session.execute(gone, execution_options={"synchronize_session": False})
+            job.shape = {**job.shape, "sample": []}
         db.session.commit()
         for key in keys:
             blobs().delete(key)
+
+
+@every(3600, "imports.forget")
+def forget_old() -> None:
+    """After 30 days undoing is not offered any more: images and refused rows go."""
+    while ids := old_imports(50):
+        for model in (ImportChange, ImportProblem):
+            gone = delete(model).where(model.import_id.in_(ids))
+            db.session.execute(gone, execution_options={"synchronize_session": False})
+        db.session.commit()

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import select
 
@@ -57,3 +57,14 @@ def _csv(rows: object, *, safe: bool = False) -> bytes:
     for row in rows:  # type: ignore[attr-defined]
         writer.writerow([harmless(cell) if safe and isinstance(cell, str) else cell for cell in row])
     return text.getvalue().encode("utf-8", "replace")
+
+
+def forget(part_id: int, is_gone: Callable[[str], bool]) -> int:
+    """Take the rows of an erased person out of a part, by their address; says how many."""
+    part = db.session.get_one(ImportProblem, part_id)
+    rows = list(csv.reader(io.StringIO(unpack(part.packed).decode(), newline="")))
+    kept = [row for row in rows if not is_gone(row[1])]
+    if len(kept) == len(rows):
+        return 0
+    part.packed = pack(_csv(kept))
+    return len(rows) - len(kept)

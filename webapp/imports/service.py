@@ -22,7 +22,7 @@ from webapp.core.queue import ring
 from webapp.imports import converting, problems
 from webapp.imports.cleaning import Problem
 from webapp.imports.columns import Plan, checked, guessed
-from webapp.imports.models import DUPLICATES, ContactImport
+from webapp.imports.models import DUPLICATES, ContactImport, ImportChange, ImportProblem
 from webapp.imports.reading import BadFile, Shape
 from webapp.imports.running import LIVE_EVENT, shape_of
 from webapp.imports.undoing import CHANGED, Effect, effect
@@ -264,7 +264,15 @@ def _move(actor: Actor, job: ContactImport, state: str, action: str) -> ContactI
     return job
 
 
-def old_imports(limit: int) -> list[ContactImport]:
-    """Imports whose file and images are not needed any more."""
-    query = select(ContactImport).where(ContactImport.file_key != "", ContactImport.created_at < utcnow() - KEPT)
+def unneeded_files(limit: int) -> list[ContactImport]:
+    """Imports that have come to their end and still have their file: undoing does without it."""
+    over = ContactImport.state.in_(("finished", "cancelled", "undone")) | (ContactImport.created_at < utcnow() - KEPT)
+    query = select(ContactImport).where(ContactImport.file_key != "", over, ContactImport.state.not_in(("queued", "running", "undoing")))
+    return list(db.session.scalars(query.order_by(ContactImport.id).limit(limit)))
+
+
+def old_imports(limit: int) -> list[int]:
+    """Ids of imports that cannot be undone any more and still have images or refused rows."""
+    kept = select(ImportChange.import_id).union(select(ImportProblem.import_id)).subquery()
+    query = select(ContactImport.id).where(ContactImport.created_at < utcnow() - KEPT, ContactImport.id.in_(select(kept.c.import_id)))
     return list(db.session.scalars(query.where(ContactImport.state.not_in(("queued", "running", "undoing"))).limit(limit)))
