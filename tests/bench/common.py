@@ -55,11 +55,15 @@ def installed(**settings: str) -> Iterator[tuple[Installation, Any, dict[str, An
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def wrk(url: str, token: str, seconds: int = 4, connections: int = 8) -> dict[str, float]:
-    """Requests a second, p50 and p99 in milliseconds, and how many answers were no 2xx. Needs the program wrk."""
+def wrk(url: str, token: str, seconds: int = 4, connections: int = 8, script: str | None = None) -> dict[str, float]:
+    """Requests a second, p50 and p99 in milliseconds, and how many answers were no 2xx. Needs the program wrk.
+
+    script  file in Lua that says what each request is
+    """
     if not shutil.which("wrk"):
         raise SystemExit("This benchmark needs the program wrk (Debian: apt-get install wrk).")
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-H", f"Authorization: Bearer {token}", url]
+    command[1:1] = ["-s", script] if script else []
     text = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60, check=True).stdout
     shares = {share: float(number) * MS[unit] for share, number, unit in re.findall(r"(50|99)%\s+([\d.]+)(us|ms|s)", text)}
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)

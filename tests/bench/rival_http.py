@@ -2,6 +2,8 @@
 
 /raw answers 6 columns (the yardstick of the goal), /same the 27 that Mailroom's list answers, with nothing made of them.
 
+/pixel answers 43 bytes and looks at nothing, for the benchmark of opens.
+
 Run by http_list under the same gunicorn settings; FILE is the installation's own database.
 """
 
@@ -22,6 +24,7 @@ SQL = (
     "ORDER BY id DESC LIMIT 25"
 )
 NAMES = ("id", "sender", "subject", "recipient", "created_at", "size_bytes")
+PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 WIDE = (
     "id", "mailbox_id", "direction", "state", "envelope_sender", "recipient", "sender", "sender_name", "receivers_text", "cc_text",
     "subject", "message_id_header", "date", "size_bytes", "has_attachments", "attachments", "preview", "folder", "seen", "quarantined",
@@ -62,3 +65,9 @@ def raw() -> Response:
 @app.get("/same")
 def same() -> Response:
     return answer(WIDE_SQL, (*WIDE, "mailbox"))
+
+
+@app.get("/pixel/<token>")
+def pixel(token: str) -> Response:
+    """The least that a tracking pixel can be: it checks and counts nothing (yardstick of the benchmark `opens`)."""
+    return Response(PIXEL, mimetype="image/gif")

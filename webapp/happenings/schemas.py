@@ -17,6 +17,8 @@ class EventOut(Shape):
     archive_id = fields.Integer(required=True, allow_none=True, attribute="message_id")
     mailbox_id = fields.Integer(required=True, allow_none=True)
     recipient = fields.String(required=True, allow_none=True)
+    campaign_id = fields.Integer(required=True, allow_none=True)
+    contact_id = fields.Integer(required=True, allow_none=True)
     stream = Choice("transactional", "bulk", required=True, allow_none=True)
     details = fields.Dict(required=True, allow_none=True, metadata={"description": "The few facts that the type needs"})
 
