@@ -23,6 +23,7 @@ NOT_A_PAGE = {
     "messages.html_frame": "a foreign mail in its frame; tests/flows look at it from outside",
     "domains.zone": "a file",
     "suppressions.export_file": "a file",
+    "contacts.export_file": "a file",
     "audit.news": "a fragment that the audit log asks for",
     "audit.chain": "a fragment of the audit log",
     "tokens.first_call": "a fragment that waits for the first call",
@@ -43,6 +44,7 @@ MORE = {
     "/audit?q=nothing-has-these-words": 200, "/tokens?status=revoked": 200, "/mailboxes?q=nothing-has-these-words": 200,
     "/suppressions?q=nobody-there": 200, "/happenings?type=complained": 200,
     "/search?q=order": 200, "/search?q=nothing-has-these-words": 200, "/search?q=from:": 200, "/trash?q=nothing": 200,
+    "/contacts?q=nobody-there": 200, "/contacts?tag=press&sort=name": 200, "/tags?q=nothing": 200, "/contact-groups?q=nothing": 200,
     "/nowhere": 404, "/mail/999999": 404, "/domains/999999": 404,
 }  # fmt: skip
 

@@ -83,6 +83,7 @@ class Sample:
         _made(api, "/delivery-holds", {"domain": "lindgren.example", "reason": "their server moves"})
         old = _made(api, "/mailboxes", {"domain_id": domain, "local_part": "spring-sale", "display_name": "Spring sale"})
         assert api.delete(f"/mailboxes/{old['id']}").status_code == 200
+        _people(api)
         self._viewer()
         self._pick()
 
@@ -128,8 +129,29 @@ class Sample:
             "rule_id": [self.one("SELECT id FROM rules ORDER BY id LIMIT 1")],
             "suppression_id": [self.one("SELECT id FROM suppressions ORDER BY id LIMIT 1")],
             "hold_id": [self.one("SELECT id FROM delivery_holds LIMIT 1")],
+            "contact_id": [self.one("SELECT id FROM contacts WHERE email = 'lars.holm@lindgren.example'")],
+            "tag_id": [self.one("SELECT id FROM tags ORDER BY id LIMIT 1")],
+            "group_id": [row[0] for row in self.rows("SELECT id FROM contact_groups ORDER BY id LIMIT 2")],
+            "field_id": [self.one("SELECT id FROM custom_fields ORDER BY id LIMIT 1")],
+            "erasure_id": [self.one("SELECT id FROM erasures LIMIT 1")],
             "change_id": [self.one("SELECT id FROM pick_changes LIMIT 1")],
         }  # fmt: skip
+
+
+def _people(api: httpx.Client) -> None:
+    """Somebody of whom everything is known, a twin, and the receipt of somebody who was erased."""
+    _made(api, "/custom-fields", {"label": "Frame size", "type": "number"})
+    _made(api, "/custom-fields", {"label": "Rides", "type": "multi_select", "options": ["road", "gravel"]})
+    lars = {
+        "email": "lars.holm@lindgren.example", "name": "Lars Holm", "company": "Holm & Sons",
+        "tags": ["press", "dealer", "vip", "spring-fair"], "custom_fields": {"frame_size": 58, "rides": ["road"]},
+        "evidence": "Form no. 12 at the spring fair",
+    }  # fmt: skip
+    known = _made(api, "/contacts", lars)
+    _made(api, f"/contacts/{known['id']}/notes", {"text": "Called about the frames.\nWants an offer before June."})
+    _made(api, "/contacts", {"email": "l.holm@home.example", "name": "Lars Holm"})
+    gone = _made(api, "/contacts", {"email": "forget.me@home.example", "name": "Nobody"})
+    _made(api, f"/contacts/{gone['id']}/erase", {})
 
 
 def _made(api: httpx.Client, path: str, body: dict[str, Any]) -> Any:

@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.timeout(400), pytest.mark.browser]
 
 WITH_DIALOGS = (
     "/", "/domains", "/domains/1", "/mailboxes", "/mailboxes/1", "/routes", "/routes/1", "/members", "/tokens", "/profile", "/queue/1",
-    "/mailbox-data?mailbox=1", "/trash", "/workspace",
+    "/mailbox-data?mailbox=1", "/trash", "/workspace", "/contacts", "/contact-groups/1", "/tags", "/custom-fields",
 )  # fmt: skip
 
 
