@@ -9,7 +9,8 @@ from webapp.audit import service as audit
 from webapp.contacts import erasing, portrait, service
 from webapp.contacts.pages.base import bp, who
 from webapp.core.access import current_actor, needs
-from webapp.core.db import utcnow
+from webapp.core.db import db, utcnow
+from webapp.core.errors import Conflict
 from webapp.core.htmx import redirect_to, render
 from webapp.core.paging import PageRequest
 
@@ -52,10 +53,16 @@ def erase_page(contact_id: int) -> Any:
     contact = service.get_contact(actor, contact_id)
     typed, problem = request.form.get("typed", "").strip(), ""
     if request.method == "POST":
-        if typed.lower() == contact.email.lower():
-            receipt = erasing.erase(actor, contact_id, messages=bool(request.form.get("messages")))
-            return redirect_to(url_for(".erasure_page", erasure_id=receipt.id), toast="The person is erased")
-        problem = f"Type {contact.email} exactly, so that nobody is erased by mistake."
+        if typed.lower() != contact.email.lower():
+            problem = f"Type {contact.email} exactly, so that nobody is erased by mistake."
+        else:
+            try:
+                receipt = erasing.erase(actor, contact_id, messages=bool(request.form.get("messages")))
+                return redirect_to(url_for(".erasure_page", erasure_id=receipt.id), toast="The person is erased")
+            except Conflict as refused:
+                db.session.rollback()
+                problem = f"{refused.message} {refused.hint}"
+                contact = service.get_contact(actor, contact_id)
     return render(
         "contacts/erase.html", status=422 if problem else 200, contact=contact, who=who(contact), problem=problem, typed=typed,
         messages=bool(request.form.get("messages")),
