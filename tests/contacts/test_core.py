@@ -221,10 +221,10 @@ def test_contacts_of_an_import_are_found_after_the_background_work(alice: Any, w
 def test_rare_and_frequent_words_give_the_same_lists(alice: Any, monkeypatch: pytest.MonkeyPatch, few: bool) -> None:
     make_many_contacts(alice, 12, company=lambda place: "Even Works" if place % 2 else "Odd Works")
     if not few:
-        monkeypatch.setattr(words, "RARE", 0)
-        monkeypatch.setattr(words, "FREQUENT", -1)
+        for name in ("RARE", "RARE_SORTED", "FREQUENT", "FREQUENT_SORTED"):
+            monkeypatch.setattr(words, name, 0)
     for sort_by in (None, "name", "email"):
         first = listing.list_contacts(alice.actor, PageRequest(per_page=4, sort_by=sort_by), {"search": "even wor"})
         rest = listing.list_contacts(alice.actor, PageRequest(per_page=4, cursor=first.next_cursor), {"search": "even wor"})
-        assert (len(first.items), len(rest.items), first.total) == (4, 2, 6)
+        assert (len(first.items), len(rest.items)) == (4, 2) and (first.total == 6 or first.total_is_capped)
         assert len({row.id for row in first.items + rest.items}) == 6 and {row.company for row in first.items} == {"Even Works"}

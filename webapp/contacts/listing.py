@@ -52,15 +52,18 @@ def list_contacts(actor: Actor, asked: PageRequest, narrowed: Mapping[str, Any] 
         query: Any = filtered(actor.workspace_id, given, searching=False).with_only_columns(*ROW)
     except NotFound as error:
         raise invalid("segment_id" if "segment" in error.message else "group_id", error.message) from None
-    few = None
+    few, many = None, False
     if typed := words.asked(str(given.pop("search", ""))):
         found = words.Found(actor.workspace_id, typed)
-        few = found.few()
+        few = found.few(by_id=_sorted_by(asked)[1] is Contact.id)
+        many = found.many
         query = query.where(found.walk() if few is None else among(Contact.id, few))
     page = walked(query, asked)
     page.items = with_tags(page.items)
-    if not typed or (few is not None and not given):
-        page.total = total_of(actor.workspace_id, given) if few is None else len(few)
+    if not typed:
+        page.total = total_of(actor.workspace_id, given)
+    elif not given:
+        page.total, page.total_is_capped = (len(few), False) if few is not None else (CAP, True) if many else (None, False)
     if page.total is None:
         _count(page, query)
     return page
@@ -68,14 +71,7 @@ def list_contacts(actor: Actor, asked: PageRequest, narrowed: Mapping[str, Any] 
 
 def walked(query: Select[Any], asked: PageRequest) -> Page[Any]:
     """One page of a SELECT of columns of contacts, in the order asked for, without a total. raises Invalid"""
-    name = asked.sort_by or "created_at"
-    if name not in SORTABLE:
-        raise invalid("sort_by", f"Cannot sort by {name!r}; choose one of {', '.join(sorted(SORTABLE))}.")
-    falling = (name in FALLING) if asked.descending is None else asked.descending
-    position = None
-    if asked.cursor:
-        name, falling, position = _read(asked.cursor)
-    column = SORTABLE[name]
+    name, column, falling, position = _sorted_by(asked)
     keys = [column] if column is Contact.id else [column, Contact.id]
     if position is not None:
         query = query.where(_beyond(keys, position, falling))
@@ -88,6 +84,17 @@ def walked(query: Select[Any], asked: PageRequest) -> Page[Any]:
     rows = rows[: asked.per_page]
     cursor = _write(name, falling, [getattr(rows[-1], key.key) for key in keys]) if more else None
     return Page(rows, asked.per_page, asked.page if position is None else None, None, False, more, cursor, keyset=True)
+
+
+def _sorted_by(asked: PageRequest) -> tuple[str, Any, bool, list[Any] | None]:
+    """(name, column, whether it falls, position behind which the page begins). raises Invalid"""
+    if asked.cursor:
+        name, falling, position = _read(asked.cursor)
+        return name, SORTABLE[name], falling, position
+    name = asked.sort_by or "created_at"
+    if name not in SORTABLE:
+        raise invalid("sort_by", f"Cannot sort by {name!r}; choose one of {', '.join(sorted(SORTABLE))}.")
+    return name, SORTABLE[name], (name in FALLING) if asked.descending is None else asked.descending, None
 
 
 def _beyond(keys: list[Any], position: list[Any], falling: bool) -> ColumnElement[bool]:

@@ -22,7 +22,9 @@ from webapp.core.words import words_of
 #: words of a search beyond these are not looked for; of one contact so many are indexed
 MOST_ASKED, MOST_KEPT = 8, 60
 #: up to so many hits are taken at once; past FREQUENT expected ones the list is walked instead, where they turn up soon
-RARE, FREQUENT = 20_000, 100_000
+RARE, FREQUENT = 5000, 20_000
+#: the same in another order than that of the ids, where equal words lie together and a walk may be long: sorting is better for longer
+RARE_SORTED, FREQUENT_SORTED = 20_000, 100_000
 
 PUT_FTS5 = text("INSERT OR REPLACE INTO contact_fts (rowid, scope, words) VALUES (:id, :scope, :words)")
 PUT_TSVECTOR = text("""
@@ -36,7 +38,6 @@ TAKE = text("SELECT contact_id FROM contact_words WHERE words @@ CAST(:query AS 
 _FTS5: Any = table("contact_fts", column("rowid"))
 _WORDS: Any = table("contact_words", column("contact_id"), column("words"))
 DOWN_FTS5 = text("SELECT rowid FROM contact_fts WHERE contact_fts MATCH :query AND rowid < :beyond ORDER BY rowid DESC LIMIT :most")
-UP_FTS5 = text("SELECT rowid FROM contact_fts WHERE contact_fts MATCH :query AND rowid > :beyond ORDER BY rowid LIMIT :most")
 
 
 def kept(name: str, address: str, company: str | None) -> list[str]:
@@ -95,19 +96,31 @@ class Found:
 
     def __init__(self, workspace_id: int, words: Sequence[str]) -> None:
         self.query = query_of(workspace_id, words)
+        self.words = words
+        #: whether more than RARE were seen
+        self.many = False
 
-    def few(self) -> list[int] | None:
-        """All ids when there are few, None when there are many; then they turn up soon when the list is walked."""
+    def few(self, *, by_id: bool = True) -> list[int] | None:
+        """All ids when there are few, None when there are many; then they turn up soon when the list is walked.
+
+        by_id  whether the list stands in the order of ids
+        """
+        rare, frequent = (RARE, FREQUENT) if by_id else (RARE_SORTED, FREQUENT_SORTED)
         if is_sqlite():
-            ids = self._ids(DOWN_FTS5, beyond=2**63 - 1, most=RARE + 1)
-            return ids if len(ids) <= RARE else None
-        planned = db.session.execute(ESTIMATE, {"query": self.query}).scalar_one()
-        if int(planned[0]["Plan"]["Plan Rows"]) > FREQUENT:
-            return None
-        db.session.execute(text("SET LOCAL enable_seqscan = off"))
-        ids = self._ids(TAKE, most=RARE + 1)
-        db.session.execute(text("SET LOCAL enable_seqscan = on"))
-        return ids if len(ids) <= RARE else None
+            ids = self._ids(DOWN_FTS5, beyond=2**63 - 1, most=rare + 1)
+        else:
+            # Words that are frequent each may never stand together, and a walk would look at everybody: only the index knows.
+            if len(self.words) == 1 and self._expected() > frequent:
+                return None
+            db.session.execute(text("SET LOCAL enable_seqscan = off"))
+            ids = self._ids(TAKE, most=rare + 1)
+            db.session.execute(text("SET LOCAL enable_seqscan = on"))
+        self.many = len(ids) > rare
+        return None if self.many else ids
+
+    def _expected(self) -> int:
+        """How many rows PostgreSQL expects; from its statistics, without looking."""
+        return int(db.session.execute(ESTIMATE, {"query": self.query}).scalar_one()[0]["Plan"]["Plan Rows"])
 
     def walk(self) -> Any:
         """A condition that is asked of each row on a walk down the list, for frequent words."""
@@ -115,11 +128,6 @@ class Found:
             return _among(self.query)
         has = _WORDS.c.words.op("@@")(cast(bindparam(None, self.query), TSQUERY))
         return select(has).where(_WORDS.c.contact_id == Contact.id).scalar_subquery()
-
-    def page(self, beyond: int | None, newest: bool, most: int) -> list[int]:
-        """SQLite's index stands in the order of ids: ids beyond one, in the direction asked for."""
-        edge = (2**63 - 1 if newest else 0) if beyond is None else beyond
-        return self._ids(DOWN_FTS5 if newest else UP_FTS5, beyond=edge, most=most)
 
     def _ids(self, statement: Any, **values: Any) -> list[int]:
         return list(db.session.execute(statement, {"query": self.query, **values}).scalars())
