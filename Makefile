@@ -19,7 +19,7 @@ check: .venv/installed-for-dev ## ruff, mypy, import-linter, djlint: seconds
 	@.venv/bin/lint-imports --no-cache > .venv/imports.txt || { cat .venv/imports.txt; exit 1; }
 	@.venv/bin/djlint --quiet --lint templates
 
-faults: .venv/installed-for-dev ## the long kill test; SEED=7 DATABASE=postgres LENGTH=short|middle|long KEEP=1 (into docs)
+faults: .venv/installed-for-dev ## the long kill test; SEED=7 DATABASE=postgres LENGTH=short|middle|long KEEP=1 (into docs), CAMPAIGN=1
 	@.venv/bin/python -m tests.faults
 
 bench: .venv/installed-for-dev ## benchmarks with a rival in the same run; NAME=http_list runs one

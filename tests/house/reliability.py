@@ -39,7 +39,7 @@ CASES = {
 LATER = "comes with what it concerns"
 LEFT = {
     9: "no thumbnails are made yet; " + LATER, 21: "no scheduled tasks yet",
-    31: "no campaigns yet", 32: "no campaigns yet", 33: "no campaigns yet", 34: "no restore command yet",
+    34: "no restore command yet",
     57: "no public archive yet", 67: "no user templates yet", 70: "no unsubscribe pages yet", 74: "no assistant channel yet",
     75: "no contacts yet",
 }  # fmt: skip
