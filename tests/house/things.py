@@ -11,6 +11,7 @@ from tests.factories.drafts import make_draft
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.sending import deliveries, make_outgoing
 from tests.factories.tracking import make_sent_campaign
+from tests.imports.files import as_csv, upload
 from webapp.accounts import invitations
 from webapp.accounts.models import LoginSession, Membership
 from webapp.audit.models import AuditEntry
@@ -74,6 +75,7 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
     found["event_id"] = _first(Event, person)
     found["suppression_id"] = suppressions.create_suppression(person.actor, address=f"gone@{domain}").id
     found["stopped_id"] = make_stopped(mailbox)
+    found["import_id"] = make_import(person, domain)
     found.update(make_people(person, domain))
     found["token"] = make_sent_campaign(person, f"reader@{domain}", commit=False).token()
     campaign = make_draft(person, commit=False)
@@ -98,6 +100,11 @@ def make_people(person: Any, domain: str) -> dict[str, Any]:
         "erasure_id": erasing.erase(person.actor, make_contact(person, f"gone@people.{domain}").id).id,
         "segment_id": segments.create_segment(person.actor, name="Customers", conditions=[CUSTOMERS]).id,
     }  # fmt: skip
+
+
+def make_import(person: Any, domain: str) -> int:
+    """An import that was worked on already or will be."""
+    return upload(person, as_csv(["email", "name"], [f"imported@{domain}", "Imported"]))
 
 
 def make_message_token(person: Any, mailbox_id: int) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 from flask import request
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
-from wtforms import RadioField, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms import RadioField, SelectChoice, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.validators import Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -16,8 +16,8 @@ from webapp.imports.models import ContactImport
 from webapp.imports.service import ENCODINGS, MOST_CONSENT, Settings
 
 DUPLICATE_CHOICES = [
-    ("update", "Fill in and change what the file says; empty cells change nothing"),
-    ("skip", "Leave them as they are"), ("error", "Report them as errors"),
+    SelectChoice("update", "Fill in and change what the file says; empty cells change nothing"),
+    SelectChoice("skip", "Leave them as they are"), SelectChoice("error", "Report them as errors"),
 ]  # fmt: skip
 OFFERED_GROUPS = 200
 
@@ -28,7 +28,7 @@ class UploadForm(FlaskForm):
         description="Of any size. The first line names the columns. Nothing changes before you have seen what would happen.",
     )  # fmt: skip
     encoding = SelectField(
-        "Letters", choices=[("", "Find out by itself"), *((name, name.upper()) for name in ENCODINGS)], default="",
+        "Letters", default="", choices=[SelectChoice("", "Find out by itself"), *(SelectChoice(name, name.upper()) for name in ENCODINGS)],
         description="Only if names turn out garbled.",
     )  # fmt: skip
 
@@ -46,7 +46,7 @@ class ColumnsForm(FlaskForm):
 
     def fill(self, job: ContactImport, tags: Sequence[str], groups: Sequence[ContactGroup]) -> None:
         """Offer the groups; show what was said before."""
-        self.groups.choices = [(group.id, group.name) for group in groups[:OFFERED_GROUPS]]
+        self.groups.choices = [SelectChoice(group.id, group.name) for group in groups[:OFFERED_GROUPS]]
         if request.method == "GET":
             self.duplicates.data, self.consent.data = job.duplicates, job.consent
             self.groups.data, self.tags.data = list(job.group_ids), ", ".join(tags)

@@ -50,9 +50,9 @@ class Step:
     last: int | None = None
 
 
-def look(job: ContactImport, stage: str, beyond: int, *, hold: bool = False, most: int = BATCH) -> Step:
+def look(job: ContactImport, stage: str, beyond: int, *, hold: bool = False, most: int | None = None) -> Step:
     """The next contacts of a stage, beyond an id. hold: until the transaction ends"""
-    return (_look_changed if stage == CHANGED else _look_made)(job, beyond, hold, most)
+    return (_look_changed if stage == CHANGED else _look_made)(job, beyond, hold, most or BATCH)
 
 
 def _look_changed(job: ContactImport, beyond: int, hold: bool, most: int) -> Step:
