@@ -173,4 +173,4 @@ def _segments(workspace_id: int, ids: Sequence[int]) -> list[ColumnElement[bool]
     if not ids:
         return []
     query = select(Segment.match, Segment.conditions).where(Segment.workspace_id == workspace_id, Segment.id.in_(list(ids)))
-    return [condition(workspace_id, {"match": row.match, "conditions": row.conditions}) for row in db.session.execute(query)]
+    return [condition(workspace_id, {"match": row.match, "conditions": row.conditions}, few=True) for row in db.session.execute(query)]

@@ -7,14 +7,14 @@ A campaign is received once its letter was accepted or written into the catcher:
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Select, column, or_, select, table
+from sqlalchemy import Select, column, select, table
 
 from webapp.core.db import Json, UTCDateTime, db
 from webapp.segments.values import LAST
 
 CAMPAIGNS: Any = table(
     "campaigns", column("id"), column("workspace_id"), column("name"), column("state"), column("started_at", UTCDateTime()),
-    column("segment_ids", Json), column("exclude_segment_ids", Json),
+    column("deleted_at"), column("segment_ids", Json), column("exclude_segment_ids", Json),
 )  # fmt: skip
 DELIVERIES: Any = table("deliveries", column("campaign_id"), column("contact_id"), column("state"))
 RECEIVED = ("sent", "captured")
@@ -28,7 +28,7 @@ def ids(workspace_id: int, named: Iterable[int | str]) -> list[int]:
     """Those of the campaigns that the workspace has, with `last` looked up: one query, or two."""
     wanted = {one for one in named if isinstance(one, int)}
     if LAST in named:
-        sent = _mine(workspace_id, CAMPAIGNS.c.id).where(CAMPAIGNS.c.state == "sent")
+        sent = _mine(workspace_id, CAMPAIGNS.c.id).where(CAMPAIGNS.c.state == "sent", CAMPAIGNS.c.deleted_at.is_(None))
         last = db.session.scalar(sent.order_by(CAMPAIGNS.c.started_at.desc(), CAMPAIGNS.c.id.desc()).limit(1))
         wanted |= set() if last is None else {last}
     if not wanted:
@@ -44,7 +44,8 @@ def received(campaign_ids: list[int]) -> Select[Any]:
 
 def offered(workspace_id: int) -> list[tuple[int, str]]:
     """(id, name) of campaigns that were started, the newest first."""
-    query = _mine(workspace_id, CAMPAIGNS.c.id, CAMPAIGNS.c.name).where(CAMPAIGNS.c.started_at.is_not(None))
+    query = _mine(workspace_id, CAMPAIGNS.c.id, CAMPAIGNS.c.name)
+    query = query.where(CAMPAIGNS.c.started_at.is_not(None), CAMPAIGNS.c.deleted_at.is_(None))
     return [(row.id, row.name) for row in db.session.execute(query.order_by(CAMPAIGNS.c.started_at.desc()).limit(MOST_OFFERED))]
 
 
@@ -58,7 +59,7 @@ def asking(workspace_id: int, segment_id: int) -> list[tuple[int, str, str]]:
     """(id, name, state) of campaigns that are on their way and name this segment."""
     of = CAMPAIGNS.c
     query = _mine(workspace_id, of.id, of.name, of.state, of.segment_ids, of.exclude_segment_ids)
-    rows = db.session.execute(query.where(or_(*[of.state == state for state in ASKING])).order_by(of.id))
+    rows = db.session.execute(query.where(of.state.in_(ASKING), of.deleted_at.is_(None)).order_by(of.id))
     return [(row.id, row.name, row.state) for row in rows if segment_id in [*row.segment_ids, *row.exclude_segment_ids]]
 
 

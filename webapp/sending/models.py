@@ -89,6 +89,8 @@ class Delivery(Counted, Leased, Timestamps, Base):
         Index("ix_deliveries_workspace_id_domain_id", "workspace_id", "domain", "id"),
         Index("ix_deliveries_mailbox_id_id", "mailbox_id", "id"),
         Index("ix_deliveries_campaign_id_state_id", "campaign_id", "state", "id", sqlite_where=OF_CAMPAIGN, postgresql_where=OF_CAMPAIGN),
+        # "received this campaign" is asked of each contact in a window of another campaign's audience
+        Index("ix_deliveries_campaign_id_contact_id", "campaign_id", "contact_id", sqlite_where=OF_CAMPAIGN, postgresql_where=OF_CAMPAIGN),
     )  # fmt: skip
     id: Mapped[int] = mapped_column(primary_key=True)
     #: written out instead of the mixin: the composite indexes above serve it

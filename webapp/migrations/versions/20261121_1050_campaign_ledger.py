@@ -22,6 +22,10 @@ def upgrade() -> None:
         "ix_deliveries_campaign_id_state_id", "deliveries", ["campaign_id", "state", "id"], sqlite_where=OF_CAMPAIGN,
         postgresql_where=OF_CAMPAIGN,
     )  # fmt: skip
+    op.create_index(
+        "ix_deliveries_campaign_id_contact_id", "deliveries", ["campaign_id", "contact_id"], sqlite_where=OF_CAMPAIGN,
+        postgresql_where=OF_CAMPAIGN,
+    )  # fmt: skip
     op.create_index("ix_events_contact_id_id", "events", ["contact_id", "id"], sqlite_where=OF_CONTACT, postgresql_where=OF_CONTACT)
     op.add_column("campaigns", sa.Column("next_attempt_at", UTCDateTime(), nullable=True))
     op.add_column("campaigns", sa.Column("has_standing", sa.Boolean(), server_default=sa.false(), nullable=False))
@@ -35,6 +39,7 @@ def downgrade() -> None:
     for name in ("watched_bounced", "watched_tried", "has_standing", "next_attempt_at"):
         op.drop_column("campaigns", name)
     op.drop_index("ix_events_contact_id_id", "events")
+    op.drop_index("ix_deliveries_campaign_id_contact_id", "deliveries")
     op.drop_index("ix_deliveries_campaign_id_state_id", "deliveries")
     for table in ("events", "deliveries"):
         op.drop_column(table, "contact_id")
