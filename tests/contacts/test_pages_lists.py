@@ -85,7 +85,7 @@ def test_custom_fields_are_made_ordered_changed_and_deleted(alice: Any) -> None:
     assert alice.page.post(f"/custom-fields/{field.id}/edit", {"label": "Tariff", "type": "text"}).status_code == 303
     db.session.refresh(field)
     assert (field.label, field.key, field.type, field.options) == ("Tariff", "plan", "text", [])
-    assert "1 contact holds a value." in alice.page.get(f"/custom-fields/{field.id}/delete").text
+    assert "1 contact holds a value (of the newest 10,000)." in alice.page.get(f"/custom-fields/{field.id}/delete").text
     assert alice.page.post(f"/custom-fields/{field.id}/delete").status_code == 303 and keys() == ["shoe_size_eu"]
 
 

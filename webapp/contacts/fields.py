@@ -21,6 +21,8 @@ from webapp.core.errors import invalid
 from webapp.core.lookup import get_mine, mine
 from webapp.domains.taken import unless_taken
 
+#: contacts that are looked at to say how many hold a value
+LOOKED = 10_000
 CHOICES = ("dropdown", "multi_select")
 SETTINGS = ("label", "type", "options", "placeholder", "required", "default", "position")
 
@@ -138,10 +140,10 @@ def _set(field: CustomField, changes: dict[str, Any]) -> None:
 
 
 def used_by(field: CustomField) -> int:
-    """How many contacts hold a value, counted up to 1,000."""
-    has = Contact.custom_fields[field.key].as_string().is_not(None)
-    some = select(Contact.id).where(Contact.workspace_id == field.workspace_id, has).limit(1000)
-    return db.session.scalar(select(func.count()).select_from(some.subquery())) or 0
+    """How many of the newest LOOKED contacts hold a value; all of a million would take seconds."""
+    newest = select(Contact.custom_fields[field.key].as_string().label("held")).where(Contact.workspace_id == field.workspace_id)
+    some = newest.order_by(Contact.id.desc()).limit(LOOKED).subquery()
+    return db.session.scalar(select(func.count()).select_from(some).where(some.c.held.is_not(None))) or 0
 
 
 def put_in_order(actor: Actor, field_ids: list[int]) -> None:

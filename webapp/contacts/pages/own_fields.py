@@ -38,7 +38,7 @@ def new_page() -> Any:
         except HouseError as refused:
             db.session.rollback()
             add_errors(form, refused, spare="label")
-    return render("contacts/fields/form.html", status=422 if form.errors else 200, form=form, field=None, used=0, story=[])
+    return render("contacts/fields/form.html", status=422 if form.errors else 200, form=form, field=None, story=[])
 
 
 @bp.route("/custom-fields/<int:field_id>/edit", methods=["GET", "POST"])
@@ -57,10 +57,8 @@ def edit_page(field_id: int) -> Any:
             db.session.rollback()
             add_errors(form, refused, spare="label")
             field = fields.get_field(actor, field_id)
-    return render(
-        "contacts/fields/form.html", status=422 if form.errors else 200, form=form, field=field, used=fields.used_by(field),
-        story=audit.story_of(actor, "custom_field", field_id),
-    )  # fmt: skip
+    story = audit.story_of(actor, "custom_field", field_id)
+    return render("contacts/fields/form.html", status=422 if form.errors else 200, form=form, field=field, story=story)
 
 
 class _shown:
@@ -95,8 +93,7 @@ def delete_page(field_id: int) -> Any:
         field = fields.delete_field(actor, field_id)
         return redirect_to(url_for(".list_page"), toast=f"Field {field.label} is deleted")
     field = fields.get_field(actor, field_id)
-    used = fields.used_by(field)
-    some = "1,000 contacts or more hold a value." if used >= 1000 else f"{people(used, 'holds', 'hold')} a value."
+    some = f"{people(fields.used_by(field), 'holds', 'hold')} a value (of the newest {fields.LOOKED:,})."
     return render(
         "parts/confirm.html", "parts/_confirm.html", title=f"Delete field {field.label}", button="Delete field", url=request.path,
         text=f"{some} The values stay with the contacts, but pages and letters show them no more.",
