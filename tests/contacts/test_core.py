@@ -1,5 +1,6 @@
 """Contacts, tags, groups and custom fields as the services keep them: exact counters, events, audit, consent, one workspace."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -199,6 +200,14 @@ def test_lists_page_by_cursor_in_every_order_without_losing_anybody(alice: Any) 
                     break
                 asked = PageRequest(per_page=5, cursor=page.next_cursor)
             assert len(seen) == 23 and set(seen) == everybody, (sort_by, descending)
+    asked, seen = PageRequest(per_page=7), []
+    while True:
+        page = listing.list_contacts(alice.actor, asked, {"created_after": datetime(2020, 1, 1, tzinfo=UTC)})
+        seen += [row.id for row in page.items]
+        if not page.next_cursor:
+            break
+        asked = PageRequest(per_page=7, cursor=page.next_cursor)
+    assert seen == sorted(everybody, reverse=True), "narrowed by time it is the same order"
     with pytest.raises(Invalid):
         listing.list_contacts(alice.actor, PageRequest(sort_by="password"))
 

@@ -38,7 +38,7 @@ class Contact(Timestamps, Counted, Base):
         Index("ix_contacts_workspace_id_id", "workspace_id", "id"),
         Index("ix_contacts_workspace_id_name_id", "workspace_id", "name", "id"),
         Index("ix_contacts_workspace_id_updated_at_id", "workspace_id", "updated_at", "id"),
-        Index("ix_contacts_workspace_id_created_at", "workspace_id", "created_at"),
+        Index("ix_contacts_workspace_id_created_at_id", "workspace_id", "created_at", "id"),
         # who campaigns leave out: few, and looked for by themselves
         Index("ix_contacts_unsubscribed", "workspace_id", "id", sqlite_where=UNSUBSCRIBED, postgresql_where=UNSUBSCRIBED),
         Index("ix_contacts_bounced", "workspace_id", "id", sqlite_where=BOUNCED, postgresql_where=BOUNCED),

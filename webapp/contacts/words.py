@@ -37,6 +37,7 @@ ESTIMATE = text("EXPLAIN (FORMAT JSON) SELECT 1 FROM contact_words WHERE words @
 TAKE = text("SELECT contact_id FROM contact_words WHERE words @@ CAST(:query AS tsquery) LIMIT :most")
 _FTS5: Any = table("contact_fts", column("rowid"))
 _WORDS: Any = table("contact_words", column("contact_id"), column("words"))
+UP_FTS5 = text("SELECT rowid FROM contact_fts WHERE contact_fts MATCH :query AND rowid > :beyond ORDER BY rowid LIMIT :most")
 DOWN_FTS5 = text("SELECT rowid FROM contact_fts WHERE contact_fts MATCH :query AND rowid < :beyond ORDER BY rowid DESC LIMIT :most")
 
 
@@ -128,6 +129,11 @@ class Found:
             return _among(self.query)
         has = _WORDS.c.words.op("@@")(cast(bindparam(None, self.query), TSQUERY))
         return select(has).where(_WORDS.c.contact_id == Contact.id).scalar_subquery()
+
+    def page(self, beyond: int | None, newest: bool, most: int) -> list[int]:
+        """SQLite: ids beyond one, in the direction asked for."""
+        edge = (2**63 - 1 if newest else 0) if beyond is None else beyond
+        return self._ids(DOWN_FTS5 if newest else UP_FTS5, beyond=edge, most=most)
 
     def _ids(self, statement: Any, **values: Any) -> list[int]:
         return list(db.session.execute(statement, {"query": self.query, **values}).scalars())

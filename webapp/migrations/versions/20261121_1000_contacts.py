@@ -71,7 +71,7 @@ def upgrade() -> None:
     op.create_index("ix_contacts_workspace_id_id", "contacts", ["workspace_id", "id"], unique=False)
     op.create_index("ix_contacts_workspace_id_name_id", "contacts", ["workspace_id", "name", "id"], unique=False)
     op.create_index("ix_contacts_workspace_id_updated_at_id", "contacts", ["workspace_id", "updated_at", "id"], unique=False)
-    op.create_index("ix_contacts_workspace_id_created_at", "contacts", ["workspace_id", "created_at"], unique=False)
+    op.create_index("ix_contacts_workspace_id_created_at_id", "contacts", ["workspace_id", "created_at", "id"], unique=False)
     for name, only in (("unsubscribed", "NOT subscribed"), ("bounced", "bounced_at IS NOT NULL"), ("complained", "complained_at IS NOT NULL")):
         op.create_index(f"ix_contacts_{name}", "contacts", ["workspace_id", "id"], unique=False, sqlite_where=sa.text(only),
                         postgresql_where=sa.text(only))
