@@ -41,7 +41,6 @@ LEFT = {
     9: "no thumbnails are made yet; " + LATER, 21: "no scheduled tasks yet",
     34: "no restore command yet",
     57: "no public archive yet", 67: "no user templates yet", 70: "no unsubscribe pages yet", 74: "no assistant channel yet",
-    75: "no contacts yet",
 }  # fmt: skip
 
 
