@@ -1,8 +1,8 @@
 """How many contacts a tree chooses, and some of them, within a bounded time whatever the tree is.
 
-The exact count gets PATIENCE_S. What takes longer is estimated: random windows of contacts are asked until half of that time is over,
-and the share of those chosen is taken for the whole. Each question runs on a connection of its own with a limit set on it, so that
-giving one up leaves the transaction of the caller alone.
+The exact count gets PATIENCE_S. What takes longer is estimated: random windows of contacts are asked, small ones first, until ESTIMATE_S
+are over, and the share of those chosen is taken for the whole. Each question runs on a connection of its own with a limit set on it, so
+that giving one up leaves the transaction of the caller alone.
 """
 
 import random
@@ -23,9 +23,11 @@ from webapp.core.db import db, is_sqlite, reading
 from webapp.segments.compile import condition
 from webapp.segments.language import Tree
 
-PATIENCE_S = 0.2
-#: contacts in a window, windows in one question, most questions of an estimate
-WINDOW, WINDOWS, MOST_ROUNDS = 500, 8, 12
+PATIENCE_S, ESTIMATE_S, SAMPLE_S = 0.15, 0.06, 0.08
+#: the first question of an estimate may take longer, so that there is always an answer
+FIRST_S = 0.25
+#: contacts in a window of the first question, and in later ones; windows in one question, most questions
+FIRST, WINDOW, WINDOWS, MOST_ROUNDS = 50, 500, 8, 12
 #: steps of SQLite between two looks at the clock
 STEPS = 1000
 SAMPLE = 10
@@ -50,10 +52,10 @@ def count(workspace_id: int, tree: Tree, patience_s: float = PATIENCE_S) -> Coun
         with patient(patience_s) as connection:
             return Count(connection.scalar(chosen) or 0, True)
     except TooLong:
-        return Count(_estimated(workspace_id, condition(workspace_id, tree, few=True), patience_s / 2), False)
+        return Count(_estimated(workspace_id, condition(workspace_id, tree, few=True)), False)
 
 
-def sample(workspace_id: int, tree: Tree, columns: tuple[Any, ...], patience_s: float = PATIENCE_S) -> list[Any] | None:
+def sample(workspace_id: int, tree: Tree, columns: tuple[Any, ...], patience_s: float = SAMPLE_S) -> list[Any] | None:
     """Up to ten of them, whichever are found first; None when finding them takes too long."""
     query = select(*columns).where(Contact.workspace_id == workspace_id, condition(workspace_id, tree)).limit(SAMPLE)
     try:
@@ -63,7 +65,7 @@ def sample(workspace_id: int, tree: Tree, columns: tuple[Any, ...], patience_s: 
         return None
 
 
-def _estimated(workspace_id: int, wanted: ColumnElement[bool], patience_s: float) -> int:
+def _estimated(workspace_id: int, wanted: ColumnElement[bool], patience_s: float = ESTIMATE_S) -> int:
     """The share of the chosen among the contacts of random windows, times all."""
     ends, total = time.monotonic() + patience_s, counters.read(workspace_id, Contact.__tablename__)
     bounds = select(func.min(Contact.id), func.max(Contact.id)).where(Contact.workspace_id == workspace_id)
@@ -75,12 +77,12 @@ def _estimated(workspace_id: int, wanted: ColumnElement[bool], patience_s: float
             if round_ and left <= 0:
                 break
             starts = [random.randint(first, last) for _ in range(WINDOWS)]  # noqa: S311
-            windows = [row for row in connection.execute(_windows(workspace_id, starts)) if row.number]
-            inside = or_(*[and_(Contact.id >= row.first, Contact.id <= row.last) for row in windows])
-            chosen = func.count(case((wanted, 1)))  # windows may overlap, so both numbers come from the same rows
-            asked = select(func.count(), chosen).select_from(Contact).where(Contact.workspace_id == workspace_id, inside)
             try:
-                with limited(connection, max(left, patience_s / 4)):
+                with limited(connection, left if round_ else FIRST_S):
+                    windows = connection.execute(_windows(workspace_id, starts, min(WINDOW, FIRST * 2**round_))).all()
+                    inside = or_(*[and_(Contact.id >= row.first, Contact.id <= row.last) for row in windows])
+                    chosen = func.count(case((wanted, 1)))  # windows may overlap, so both numbers come from the same rows
+                    asked = select(func.count(), chosen).select_from(Contact).where(Contact.workspace_id == workspace_id, inside)
                     looked, fitted = connection.execute(asked).one()
             except TooLong:
                 break
@@ -88,13 +90,13 @@ def _estimated(workspace_id: int, wanted: ColumnElement[bool], patience_s: float
     return _rounded(found * total / seen) if seen else 0
 
 
-def _windows(workspace_id: int, starts: list[int]) -> Any:
-    """First id, last id and number of the contacts that follow each start."""
+def _windows(workspace_id: int, starts: list[int], size: int) -> Any:
+    """First and last id of the contacts that follow each start; both NULL where none does."""
     each = []
     for start in starts:
         behind = select(Contact.id).where(Contact.workspace_id == workspace_id, Contact.id >= start)
-        ids = behind.order_by(Contact.id).limit(WINDOW).subquery()
-        each.append(select(func.min(ids.c.id).label("first"), func.max(ids.c.id).label("last"), func.count().label("number")))
+        ids = behind.order_by(Contact.id).limit(size).subquery()
+        each.append(select(func.min(ids.c.id).label("first"), func.max(ids.c.id).label("last")))
     return union_all(*each)
 
 
