@@ -132,7 +132,7 @@ def test_a_campaign_is_sent_paused_resumed_and_cancelled_by_plain_posts(alice: A
     assert "Resume sending" in page and "5 people wait and nobody is lost" in page
     assert alice.page.post(f"{path}/resume").status_code == 303
     ask = text_of(alice.page.get(f"{path}/cancel"))
-    assert "5 people will not get this mail" in ask and "pausing can" in ask
+    assert f"5 people will not get “{campaign.name}”" in ask and "pausing can" in ask
     assert alice.page.post(f"{path}/cancel", {"typed": "yes"}).status_code == 422
     assert db.session.get_one(Campaign, campaign.id).state == "sending"
     assert alice.page.post(f"{path}/cancel", {"typed": "cancel"}).status_code == 303

@@ -36,7 +36,10 @@ SAID = frozenset({
     "description", "author", "evidence", "default",
 })  # fmt: skip
 #: columns that are that in one table alone
-SAID_THERE = {("contacts", "email"), ("contacts", "state"), ("contact_consents", "ip"), ("erasures", "by")}
+SAID_THERE = {
+    ("contacts", "email"), ("contacts", "state"), ("contact_consents", "ip"), ("erasures", "by"), ("campaign_links", "url"),
+    *(("campaigns", name) for name in ("from_name", "from_email", "reply_to", "preheader", "paused_why", "body_text")),
+}  # fmt: skip
 #: JSON of which every text is somebody else's
 TOLD = frozenset({"dialogue", "request", "answer", "headers", "auth_verdict", "envelope_recipients", "custom_fields", "options"})
 #: names of their own tables that other rows are found by, and words of our own
@@ -124,7 +127,9 @@ def test_c55_the_words_really_reach_the_pages(alice: Any, everything: dict[str, 
     one, run = f"/mail/{everything['message_id']}", f"/runs/{everything['run_id']}"
     person = f"/contacts/{everything['contact_id']}"
     people = ("/contacts", person, f"{person}/edit", f"{person}/merge", "/tags", "/contact-groups", "/custom-fields")
-    for path in ("/mail?box=archive", one, run, "/queue", "/audit", "/tokens", "/routes", *people):
+    campaign = f"/campaigns/{everything['campaign_id']}"
+    campaigns = ("/campaigns", campaign, f"{campaign}/edit", f"{campaign}/send", f"{campaign}/cancel", f"{campaign}/recipients")
+    for path in ("/mail?box=archive", one, run, "/queue", "/audit", "/tokens", "/routes", *people, *campaigns):
         assert "&lt;evil&gt;" in alice.page.get(path).get_data(as_text=True).partition("<main")[2], path
 
 

@@ -146,7 +146,7 @@ def ask_cancel(campaign_id: int) -> Response:
     waits = f": {found['waiting'] - found['deferred']:,} waiting and {found['deferred']:,} deferred" if found["deferred"] else ""
     return render(
         "parts/confirm.html", "parts/_confirm.html", title="Cancel campaign?", url=url_for(".cancel", campaign_id=row.id),
-        text=f"{people(left)} will not get this mail{waits}.{have}", milder="A cancelled campaign cannot be resumed; pausing can.",
+        text=f"{people(left)} will not get “{row.name}”{waits}.{have}", milder="A cancelled campaign cannot be resumed; pausing can.",
         typed="cancel", button="Cancel campaign", cancel=_back(row.id), keep="Keep sending" if row.state == "sending" else "Keep it",
     )  # fmt: skip
 
