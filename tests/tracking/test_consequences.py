@@ -11,7 +11,7 @@ from tests.factories.sending import make_outgoing
 from tests.factories.tracking import make_sent_campaign
 from tests.tracking.readers import Reader, write_down
 from webapp.campaigns import stats
-from webapp.contacts import merging, service
+from webapp.contacts import merging, reviving, service
 from webapp.contacts.models import Contact, Engagement
 from webapp.core import counters
 from webapp.core.db import begin_writing, db, utcnow
@@ -21,6 +21,7 @@ from webapp.sending import returned
 from webapp.sending.models import Delivery
 from webapp.suppressions.models import Suppression
 from webapp.tracking import jobs, keeping
+from webapp.tracking.models import FormerContact
 
 
 def fresh(contact: Contact) -> Contact:
@@ -69,6 +70,22 @@ def test_numbers_of_a_campaign_stay_when_contacts_are_deleted_and_the_recount_ag
     found = stats.read([sent.campaign])[sent.campaign.id].numbers
     assert [found[name] for name in ("opened", "clicked", "unsubscribed", "opens_total", "machine_opens")] == [2, 2, 2, 2, 1]
     assert keeping.recount() == {}
+
+
+def test_an_undone_deletion_brings_the_numbers_and_the_link_back(app: Any, alice: Any) -> None:
+    sent = make_sent_campaign(alice)
+    Reader(app).click(sent.token())
+    write_down(app)
+    for _ in range(2):
+        before = reviving.delete_some(alice.actor, [sent.contacts[0].id]).changed
+        db.session.commit()
+        assert sent.number("gone:clicked") == 1 and db.session.get(FormerContact, sent.contacts[0].id) is not None
+        reviving.bring_back(alice.actor, before)
+        db.session.commit()
+        assert sent.number("gone:clicked") == 0 and db.session.get(FormerContact, sent.contacts[0].id) is None
+    Reader(app).click(sent.token())
+    write_down(app)
+    assert sent.number("clicked") == 1 and sent.number("clicks_total") == 2 and keeping.recount() == {}
 
 
 def test_the_recount_finds_what_is_wrong_and_mends_it(app: Any, alice: Any, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,7 @@ from webapp.audit import service as audit
 from webapp.audit.service import Target
 from webapp.contacts import membership, service, telling, words
 from webapp.contacts.models import Alias, Consent, Contact, ContactGroup, ContactTag, Engagement, GroupMember, LinkClick, Note, Tag
-from webapp.core import counters
+from webapp.core import counters, events
 from webapp.core.actor import Actor
 from webapp.core.bulk import among
 from webapp.core.db import UTCDateTime, db
@@ -101,6 +101,7 @@ def _insert(actor: Actor, kept: Mapping[int, dict[str, Any]]) -> None:
         for owner_id in db.session.scalars(living).all():
             membership.link(workspace_id, kind, owner_id, by_owner[owner_id])
     words.put(db.session.scalars(select(Contact).where(among(Contact.id, ids))).all())
+    events.send("contacts_back", workspace_id=workspace_id, contact_ids=ids)
     telling.note_created(workspace_id, ids, "page")
     for contact_id, one in kept.items():
         audit.record(actor, "contact.restore", _target(contact_id, one["contact"]))

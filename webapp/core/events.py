@@ -16,6 +16,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "suppressions_added": ("workspace_id", "reasons"),  # {address: reason}, of those that are new
     "suppression_lifted": ("workspace_id", "address", "reason"),  # the last row of this reason
     "contacts_leaving": ("workspace_id", "gone"),  # {contact id: address}, right before they are deleted
+    "contacts_back": ("workspace_id", "contact_ids"),  # deletion was undone; what hung on them is there again
     "domain_verified": ("domain_id",),
     "domain_unverified": ("domain_id",),
     "mailbox_deleted": ("mailbox_id",),

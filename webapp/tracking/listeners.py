@@ -1,15 +1,17 @@
 """The ears: what bounces, complaints and deletions mean for contacts and campaigns, in the transactions in which they happen."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import Any
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.accounts.models import Workspace
 from webapp.campaigns.models import Campaign
 from webapp.contacts.models import Contact, Engagement
 from webapp.core import counters, events
 from webapp.core.bulk import among
-from webapp.core.db import db, utcnow
+from webapp.core.db import db, is_sqlite, utcnow
 from webapp.sending.models import Delivery
 from webapp.suppressions.hashes import hash_of, key_mark
 from webapp.tracking import counting, resolving, scores
@@ -83,18 +85,30 @@ def remember(workspace_id: int, gone: Mapping[int, str]) -> None:
     if db.session.scalar(started.limit(1)) is None:
         return
     mark = key_mark()
-    db.session.execute(
-        insert(FormerContact),
-        [
-            {"contact_id": contact_id, "workspace_id": workspace_id, "hash": hash_of(workspace_id, address), "key_mark": mark}
-            for contact_id, address in gone.items()
-        ],
-    )
-    theirs = among(Engagement.contact_id, gone)
+    rows = [
+        {"contact_id": contact_id, "workspace_id": workspace_id, "hash": hash_of(workspace_id, address), "key_mark": mark}
+        for contact_id, address in gone.items()
+    ]
+    made: Any = (sqlite if is_sqlite() else postgresql).insert(FormerContact)
+    known = {"hash": made.excluded.hash, "key_mark": made.excluded.key_mark}
+    db.session.execute(made.on_conflict_do_update(index_elements=["contact_id"], set_=known), rows)
+    _keep_numbers(workspace_id, gone, 1)
+
+
+@events.listen("contacts_back")
+def take_back(workspace_id: int, contact_ids: Collection[int]) -> None:
+    """Their deletion was undone, and what they did with campaigns is there again."""
+    db.session.execute(delete(FormerContact).where(among(FormerContact.contact_id, contact_ids)), execution_options=_PLAIN)
+    _keep_numbers(workspace_id, contact_ids, -1)
+
+
+def _keep_numbers(workspace_id: int, contact_ids: Collection[int], sign: int) -> None:
+    """Add what these contacts did to the numbers of those who are gone, or take it away."""
     only_machines = func.count().filter(Engagement.opened_at.is_(None), Engagement.machine_opens > 0)
     named = [*(number.label(name) for name, number in GONE.items()), only_machines.label("machine_opened")]
+    theirs = Engagement.workspace_id == workspace_id, among(Engagement.contact_id, contact_ids)
     sums: dict[tuple[int, str], int] = {}
-    for row in db.session.execute(select(Engagement.campaign_id, *named).where(theirs).group_by(Engagement.campaign_id)):
+    for row in db.session.execute(select(Engagement.campaign_id, *named).where(*theirs).group_by(Engagement.campaign_id)):
         for name in (*GONE, "machine_opened"):
-            sums[workspace_id, f"campaign:{row.campaign_id}:gone:{name}"] = int(getattr(row, name) or 0)
+            sums[workspace_id, f"campaign:{row.campaign_id}:gone:{name}"] = sign * int(getattr(row, name) or 0)
     counters.bump_many(sums)

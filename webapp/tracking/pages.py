@@ -23,8 +23,8 @@ bp = Blueprint("tracking", __name__)
 #: one transparent point (GIF89a, 43 bytes)
 PIXEL = bytes.fromhex("47494638396101000100800000000000ffffff21f90401000000002c00000000010001000002024401003b")
 NOT_KEPT = "no-store, no-cache, must-revalidate, max-age=0"
-#: headers by which browsers and programs say that nobody looks yet
-AHEAD = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+#: headers by which browsers and programs say that nobody looks yet, as WSGI spells them
+AHEAD = ("HTTP_SEC_PURPOSE", "HTTP_PURPOSE", "HTTP_X_PURPOSE", "HTTP_X_MOZ")
 COUNTED, SEEN = "tracking", "public"
 
 
@@ -102,7 +102,8 @@ def _note(mark: Mark, link: int) -> None:
 
 
 def _is_ahead() -> bool:
-    said = " ".join(request.headers.get(name, "") for name in AHEAD).lower()
+    environ = request.environ
+    said = " ".join(environ[name] for name in AHEAD if name in environ).lower()
     return "prefetch" in said or "prerender" in said or "preview" in said
 
 
