@@ -75,6 +75,8 @@ def make_everything(person: Any, work_off: Any, domain: str = "acme.test") -> di
     found["event_id"] = _first(Event, person)
     found["suppression_id"] = suppressions.create_suppression(person.actor, address=f"gone@{domain}").id
     found["stopped_id"] = make_stopped(mailbox)
+    db.session.commit()
+    begin_writing()
     found["import_id"] = make_import(person, domain)
     found.update(make_people(person, domain))
     found["token"] = make_sent_campaign(person, f"reader@{domain}", commit=False).token()

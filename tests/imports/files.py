@@ -36,6 +36,7 @@ def as_xlsx(*rows: Any) -> io.BytesIO:
 
 def upload(person: Any, file: io.BytesIO, *, state: str = "queued", name: str = "people.csv", **settings: Any) -> int:
     """The id of the import, committed."""
+    db.session.commit()
     begin_writing()
     job = service.create_import(person.actor, file, name, Settings(**settings), state=state)
     db.session.commit()
