@@ -24,7 +24,7 @@ COUNTED = {
 
 
 @bp.get("/contacts/<int:contact_id>/export")
-@needs("contacts:export")
+@needs("contacts:export", fresh=True)
 def export_page(contact_id: int) -> Any:
     """What the file will hold."""
     contact = service.get_contact(current_actor(), contact_id)
