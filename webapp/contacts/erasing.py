@@ -15,7 +15,7 @@ from webapp.audit import service as audit
 from webapp.audit.service import Target
 from webapp.contacts import reviving, service, timeline
 from webapp.contacts.models import Alias, Consent, Contact, Engagement, Erasure, LinkClick, Note
-from webapp.core import events
+from webapp.core import counters, events
 from webapp.core.actor import Actor
 from webapp.core.db import db, is_sqlite, utcnow
 from webapp.core.errors import NotFound
@@ -41,6 +41,7 @@ def erase(actor: Actor, contact_id: int, *, messages: bool = False) -> Erasure:
     """Erase a person; messages: also mail that came from them or went to them alone. returns the receipt. raises NotFound"""
     actor.require("contacts:erase")
     contact = service.fetch(actor, contact_id, for_update=True)
+    counters.bump(actor.workspace_id, Contact.__tablename__, -1)
     addresses = timeline.addresses_of(contact)
     counts = _hanging(contact)
     stream.write_noted()
@@ -59,7 +60,7 @@ def erase(actor: Actor, contact_id: int, *, messages: bool = False) -> Erasure:
     db.session.add(receipt)
     db.session.flush()
     db.session.expunge(contact)
-    service.remove(actor.workspace_id, [contact.id], nameless=True)
+    service.remove(actor.workspace_id, [contact.id], nameless=True, counted=False)
     audit.record(actor, "contact.erase", Target("contact", contact.id, ERASED), after={"receipt": receipt.id, **receipt.counts})
     return receipt
 

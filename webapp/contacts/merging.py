@@ -13,7 +13,7 @@ from sqlalchemy import delete, select, update
 from webapp.audit import service as audit
 from webapp.contacts import membership, service, subscribing, telling, values
 from webapp.contacts.models import Alias, Consent, Contact, ContactTag, Engagement, GroupMember, LinkClick, Note
-from webapp.core import events
+from webapp.core import counters, events
 from webapp.core.actor import Actor
 from webapp.core.db import db, utcnow
 from webapp.core.errors import invalid
@@ -49,6 +49,7 @@ def merge(actor: Actor, target_id: int, source_id: int) -> Contact:
         raise invalid("source_id", "A contact cannot be merged with itself. Name another one.")
     if source_id not in held:
         raise invalid("source_id", f"There is no contact with the id {source_id}.")
+    counters.bump(actor.workspace_id, Contact.__tablename__, -1)
     source = service.loaded(held[source_id])
     before, gone = service.snapshot(service.loaded(target)), service.snapshot(source)
     _links(source, target)
@@ -126,7 +127,7 @@ def _drop(source: Contact) -> None:
     """Nothing hangs on it any more."""
     db.session.flush()
     db.session.expunge(source)
-    service.remove(source.workspace_id, [source.id])
+    service.remove(source.workspace_id, [source.id], counted=False)
 
 
 def _latest(*moments: datetime | None) -> datetime | None:

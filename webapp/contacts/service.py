@@ -162,10 +162,11 @@ def delete_contact(actor: Actor, contact_id: int) -> Contact:
     return contact
 
 
-def remove(workspace_id: int, contact_ids: Iterable[int], *, nameless: bool = False) -> dict[int, str]:
+def remove(workspace_id: int, contact_ids: Iterable[int], *, nameless: bool = False, counted: bool = True) -> dict[int, str]:
     """Delete contacts of the workspace for good, any number, with exact counters and events; no audit.
 
     nameless  the events name no address
+    counted   False for somebody who lowered the counter first: all take counters in the order of contacts, groups, tags
     returns   id -> address of who went
     """
     mine = Contact.workspace_id == workspace_id, among(Contact.id, contact_ids)
@@ -173,7 +174,8 @@ def remove(workspace_id: int, contact_ids: Iterable[int], *, nameless: bool = Fa
     gone = {row.id: row.address for row in db.session.execute(held)}
     if gone:
         events.send("contacts_leaving", workspace_id=workspace_id, gone=gone)
-        counters.bump(workspace_id, Contact.__tablename__, -len(gone))
+        if counted:
+            counters.bump(workspace_id, Contact.__tablename__, -len(gone))
         membership.unlink_all(workspace_id, list(gone))
         for model in (Engagement, LinkClick):
             db.session.execute(delete(model).where(among(model.contact_id, gone)), execution_options={"synchronize_session": False})
