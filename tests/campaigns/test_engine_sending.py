@@ -7,10 +7,12 @@ from sqlalchemy import select
 
 from tests.factories.campaigns import add_people, again, make_campaign, make_group, make_people, send
 from tests.factories.sending import Sink, use_transport
+from tests.sending.test_mx import World
 from webapp.campaigns import tallies
 from webapp.campaigns.models import Campaign, CampaignDomain
-from webapp.core.db import db
+from webapp.core.db import begin_writing, db
 from webapp.happenings.models import Event
+from webapp.sending import holding_back
 from webapp.sending.models import Attempt, Delivery
 
 
@@ -67,3 +69,21 @@ def test_a_mailbox_of_this_installation_gets_it_too(app: Any, alice: Any, work_o
             (campaign.from_email, "sent", "local"), ("ada@example.org", "sent", sink.url.removeprefix("smtp://")),
         }  # fmt: skip
         assert again(campaign).state == "sent"
+
+
+def test_direct_delivery_goes_host_by_host_and_what_is_on_hold_waits(app: Any, alice: Any, work_off: Any) -> None:
+    world = World(app)
+    world.names(mx="127.0.0.1")
+    with world.sink() as sink:
+        group = make_group(alice)
+        make_people(alice, group, 5)
+        add_people(alice, group, ["held@kept.example", "x@nowhere.example"])
+        begin_writing()
+        holding_back.hold(alice.actor, domain="kept.example", reason="their server is down")
+        db.session.commit()
+        campaign = send(alice, make_campaign(alice, group))
+        work_off()
+        assert Counter(sink.recipients) == {f"p{n}@example.org": 1 for n in range(5)}
+        states = {row.recipient: (row.state, row.held_by) for row in rows_of(again(campaign))}
+        assert states["held@kept.example"] == ("held", "domain") and states["x@nowhere.example"][0] in ("bounced", "deferred")
+        assert Counter(state for state, _ in states.values())["sent"] == 5

@@ -44,8 +44,9 @@ class Copies:
 
 def columns(ready: Ready) -> list[Any]:
     """What is read of a contact, in the order in which `Copies` takes it."""
-    found = [Contact.name, *(getattr(Contact, name) for name in ready.compiled.columns)]
-    return [*found, Contact.custom_fields] if ready.compiled.custom else found
+    table: Any = Contact.__table__.c
+    found = [table.name, *(table[name] for name in ready.compiled.columns)]
+    return [*found, table.custom_fields] if ready.compiled.custom else found
 
 
 def mails(rows: Sequence[Waiting]) -> Make:

@@ -22,6 +22,7 @@ from webapp.core.config import settings
 from webapp.core.db import database_now, db, reading
 from webapp.mail.letter.model import LetterError
 from webapp.sending import carriers, ways, wire, work
+from webapp.sending.fleet import fleet
 from webapp.sending.recover import recover
 
 logger = logging.getLogger("mailroom.campaigns")
@@ -67,7 +68,7 @@ class Turns:
     def claim(self, crew: carriers.Crew, until: float, stream: str) -> work.Batch | None:
         """The next people of the next campaign, or None when there are none or time is up."""
         while time.monotonic() < until:
-            campaign = self._next()
+            campaign = self._next() if not fleet.is_full else None
             if campaign is None:
                 return None
             self._last = campaign.id
@@ -110,7 +111,8 @@ class Turns:
         notes = wire.Notes.start(folder, owner)
         try:
             failpoints.hit("campaign.notes_begun")
-            found = expansion.claim(campaign.id, ready, campaign.version, owner, wire.boot_id(), crew.transport.first_state)
+            first_state = crew.transport.first_state
+            found = expansion.claim(campaign.id, ready, campaign.version, owner, wire.boot_id(), first_state, crew.busy())
             failpoints.hit("campaign.before_claim_commit")
             db.session.commit()
             failpoints.hit("campaign.claimed")
