@@ -103,7 +103,9 @@ def test_filters_narrow_by_tag_group_time_and_subscription(alice: Any) -> None:
     assert len(found(f"created_after={day}&created_before={day}&updated_after={day}&updated_before={day}")) == 2
     assert found("created_before=2020-01-01") == [] and found("updated_after=2100-01-01") == []
     assert found(f"email={jane.email.upper()}") == [jane.id] and found(f"search={jane.email}&tag=lead") == [jane.id]
-    wrongs = "group_id=x", "group_id=9", "segment_id=9", "sort_by=password", "sort_order=up", "created_after=soon", "colour=red", "per_page=101"
+    wrongs = [
+        "group_id=x", "group_id=9", "segment_id=9", "sort_by=password", "sort_order=up", "created_after=soon", "colour=red", "per_page=101",
+    ]  # fmt: skip
     for wrong in wrongs:
         refused = alice.api.get(f"/contacts?{wrong}")
         assert (refused.status_code, refused.json["error"]["code"]) == (422, "validation_error"), wrong
