@@ -25,8 +25,8 @@ FIRST = ["Ines", "Oskar", "Maya", "Jonas", "Aiko", "Léa", "Tomás", "Priya", "A
 LAST = ["Lindgren", "Holm", "Okafor", "Weiss", "Tanaka", "Fournier", "Rey", "Nair", "Kowalska", "Berg", "Sand", "Ode"]
 TOWNS = ("Malmö", "Oslo", "Ghent", "Turin")
 HOSTS = ("posthuset.example", "mottak.example", "lindgren.example", "mail.example")
-#: the campaign whose readers open and click, the one that takes its time, and its mails a minute
-SENT, SLOW, SLOWLY = "Autumn service offer", "Workshop evening", 4
+#: the campaign whose readers open and click, the one that takes two hours, and its mails a minute
+SENT, SLOW, SLOWLY = "Autumn service offer", "Workshop evening", 1
 SHOP = "https://juniper.example/"
 
 
@@ -46,7 +46,7 @@ def gather(actor: Actor, sender: Mailbox) -> None:
         preheader="Two weeks, half the price", **same,
     )  # fmt: skip
     slow = campaigns.create_campaign(
-        actor, name=SLOW, subject="Thursday evening: true your own wheels", group_ids=[workshop.id], send_rate=SLOWLY, **same
+        actor, name=SLOW, subject="Thursday evening: true your own wheels", group_ids=[news.id], send_rate=SLOWLY, **same
     )
     campaigns.create_campaign(
         actor, name="Winter tyres", subject="Before the first frost", segment_ids=[quiet.id], body_format="mjml",
