@@ -7,11 +7,14 @@ DONE = {
     "hold": "held", "release": "released", "cancel": "cancelled", "reorder": "reordered", "replay": "replayed", "run": "ran",
     "test": "tested", "enable": "enabled", "disable": "disabled", "read": "read", "use": "used", "set": "set", "suspend": "suspended",
     "give_up": "gave up for good", "unset": "removed", "check": "looked up", "schedule": "scheduled", "unschedule": "unscheduled",
-    "complete": "completed",
+    "complete": "completed", "start": "started", "finish": "finished", "undo": "had undone",
 }  # fmt: skip
 #: actions that read better as a whole; the second says whether the target is named after it
 WHOLE = {
     "session.create": ("signed in", False),
+    "import.create": ("uploaded", True),
+    "import.fail": ("could not go on with", True),
+    "import.undone": ("is done with undoing", True),
     "session.end": ("signed out", False),
     "session.confirm": ("confirmed who they are", False),
     "second_factor.enable": ("turned on the second factor of", True),

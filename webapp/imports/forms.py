@@ -36,7 +36,7 @@ class UploadForm(FlaskForm):
 class ColumnsForm(FlaskForm):
     duplicates = RadioField("People who are contacts already", choices=DUPLICATE_CHOICES, default="update")
     groups = SelectMultipleField(
-        "Put everybody on these lists", coerce=int, choices=[], option_widget=CheckboxInput(), widget=ListWidget(prefix_label=False)
+        "Put everybody into these groups", coerce=int, choices=[], option_widget=CheckboxInput(), widget=ListWidget(prefix_label=False)
     )
     tags = StringField("Give everybody these tags", [Length(max=500)], description="With commas between them. Missing tags are made.")
     consent = TextAreaField(

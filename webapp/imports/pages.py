@@ -111,13 +111,19 @@ def show_page(import_id: int) -> Response:
     job = service.get_import(actor, import_id)
     done, rate, left = service.progress(job)
     return render(
-        "imports/show.html", "imports/_import.html", job=job, states=STATES, done=done, rate=rate, left=_in_words(left), now=utcnow(),
+        "imports/show.html", "imports/_import.html", job=job, states=STATES, rate=rate, left=_in_words(left), now=utcnow(),
+        about=_about(job.position, done),
         problems=service.first_problems(actor, job.id) if job.failed else [], tags=_tag_names(job), groups=_group_names(job),
         kept=service.first_problems(actor, job.id, kind="undo") if job.left_alone else [], may=actor.may("contacts:write"),
         may_undo=service.may_undo(job), may_delete=actor.may("contacts:delete"), may_audit=actor.may("audit:read"),
         activity=audit.story_of(actor, "import", job.id), answer={"data": ContactImportOut().dump(present(job))},
         live=job.state in ("previewing", "queued", "running", "undoing"), early=job.state in EARLY,
     )  # fmt: skip
+
+
+def _about(position: int, done: float | None) -> int:
+    """How many rows there may be, as the part of the file tells that is done."""
+    return max(position, int(round(position / done, -2 if position > 1000 else 0))) if done and position else max(1, position)
 
 
 def _in_words(seconds: int | None) -> str:
