@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from sqlalchemy import select, update
 
 from tests.factories.campaigns import add_people, make_campaign, make_group, send
-from tests.factories.sending import Sink, use_transport
+from tests.factories.sending import Script, Sink, use_transport
 from tests.factories.tracking import forget_memory
 from tests.tracking.readers import Reader, write_down
 from webapp.campaigns import stats
@@ -32,14 +32,14 @@ def path_of(url: str) -> str:
 
 def test_the_addresses_of_a_mail_that_was_sent_work_for_its_reader(app: Any, alice: Any, work_off: Any) -> None:
     forget_memory()
-    with Sink() as sink:
+    with Sink(Script(rcpt={"gone@people.test": b"550 5.1.1 no such user\r\n"})) as sink:
         use_transport(app, sink.url)
         group = make_group(alice)
-        (contact_id,) = add_people(alice, group, ["ann@people.test"])
+        contact_id, gone_id = add_people(alice, group, ["ann@people.test", "gone@people.test"])
         campaign = make_campaign(alice, group, body_html=HTML)
         send(alice, campaign)
         work_off()
-        (mail,) = sink.taken
+        (mail,) = [mail for mail in sink.taken if "ann@people.test" in mail.recipients]
     parsed: Any = email.message_from_bytes(mail.raw, policy=email.policy.default)
     html = parsed.get_body(("html",)).get_content()
     found = re.findall(r'(?:href|src)="([^"]+)"', html)
@@ -56,9 +56,10 @@ def test_the_addresses_of_a_mail_that_was_sent_work_for_its_reader(app: Any, ali
     write_down(app)
 
     numbers = stats.read([campaign])[campaign.id].numbers
-    wanted = {"sent": 1, "delivered": 1, "opened": 1, "clicked": 1, "unsubscribed": 1, "opens_total": 1, "clicks_total": 1}
+    wanted = {"sent": 1, "delivered": 1, "bounced": 1, "opened": 1, "clicked": 1, "unsubscribed": 1, "opens_total": 1, "clicks_total": 1}
     assert {name: numbers[name] for name in wanted} == wanted and keeping.recount() == {}
     assert lookup.barred(alice.workspace.id, ["ann@people.test"], "bulk")
+    assert db.session.get_one(Contact, gone_id).bounced_at is not None and db.session.get_one(Contact, contact_id).bounced_at is None
     begin_writing()
     listed = timeline.list_timeline(alice.actor, contact_id, PageRequest())
     assert {"sent", "opened", "clicked", "unsubscribed"} <= {event.type for event in listed.items}
@@ -68,4 +69,4 @@ def test_the_addresses_of_a_mail_that_was_sent_work_for_its_reader(app: Any, ali
     db.session.execute(update(Event).values(at=utcnow() - keeping.SETTLED * 2))
     db.session.commit()
     jobs.follow()
-    assert db.session.scalars(select(Contact.last_contacted_at)).one() is not None
+    assert db.session.scalar(select(Contact.last_contacted_at).where(Contact.id == contact_id)) is not None

@@ -70,6 +70,7 @@ def unsubscribe(token: str) -> Response:
         return _lost("This unsubscribe link is not complete")
     ip, client = client_ip(request), request.headers.get("User-Agent")
     if request.form.get("do") == "subscribe":
+        limits.hit(SEEN, ip or "")  # back and forth leaves evidence each time
         leaving.come_back(mark, ip=ip, client=client)
         return _shown(mark, True)
     one_click = request.form.get("List-Unsubscribe") == "One-Click"
