@@ -80,7 +80,7 @@ def next_window(campaign: Audience, after_id: int, size: int, last: int) -> Wind
 def look(campaign: Audience, window: Window, columns: Sequence[Any]) -> list[Any]:
     """Rows of `columns` of everybody in the window whom the campaign names, by id; whether they may be written to is not asked."""
     query = select(*columns).where(Contact.workspace_id == campaign.workspace_id, *_included(campaign, window), *_excluded(campaign))
-    return list(db.session.execute(query.order_by(Contact.id)))
+    return list(_bare(query.order_by(Contact.id)))
 
 
 def reachable() -> tuple[ColumnElement[bool], ...]:
@@ -141,11 +141,16 @@ def _included(campaign: Audience, window: Window, in_one: bool = False) -> list[
         members = members.where(GroupMember.contact_id > window.after, GroupMember.contact_id <= window.upto)
         if not campaign.group_ids:
             return [false()]
-        return [Contact.id.in_(members)] if in_one else [among(Contact.id, sorted(set(db.session.scalars(members))))]
+        return [Contact.id.in_(members)] if in_one else [among(Contact.id, sorted({row[0] for row in _bare(members)}))]
     found = _segments(campaign.workspace_id, campaign.segment_ids)
     if campaign.group_ids:
         found.append(_in_groups(campaign.group_ids))
     return [*inside, or_(false(), *found)]
+
+
+def _bare(query: Select[Any]) -> Any:
+    """Rows without what the mapper does to each of them."""
+    return db.session.connection().execute(query)
 
 
 def _excluded(campaign: Audience) -> list[Any]:
