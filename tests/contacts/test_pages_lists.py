@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import select
 
 from tests.factories.contacts import make_contact, make_group, make_tag
+from tests.factories.tracking import make_sent_campaign
 from webapp.contacts import fields, service
 from webapp.contacts.models import ContactGroup, CustomField, Tag
 from webapp.core.db import db
@@ -59,6 +60,15 @@ def test_groups_are_made_changed_filled_and_deleted(alice: Any) -> None:
     assert "2 contacts are on it and stay contacts" in alice.page.get(f"{made.location}/delete").text
     assert alice.page.post(f"{made.location}/delete").status_code == 303
     assert "Dealers" in alice.page.get("/contact-groups").text and "2 contacts" in alice.page.get("/contacts").text
+
+
+def test_a_group_that_a_campaign_needs_stays_and_the_page_says_why(alice: Any) -> None:
+    group = make_group(alice, "Newsletter")
+    sent = make_sent_campaign(alice, state="paused", group_ids=[group.id])
+    refused = alice.page.post(f"/contact-groups/{group.id}/delete")
+    assert refused.status_code == 303 and refused.location == f"/contact-groups/{group.id}"
+    assert f"Campaigns still need this group: {sent.campaign.name} (paused)" in alice.page.get(refused.location).text
+    assert db.session.get_one(ContactGroup, group.id).name == "Newsletter"
 
 
 def keys() -> list[str]:

@@ -1,12 +1,14 @@
 """One contact in the browser: adding, editing, tags and groups, notes, consent, deleting."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import select
 
 from tests.factories.contacts import make_contact, make_group, make_tag
+from tests.factories.tracking import make_sent_campaign
 from webapp.contacts import fields, service
-from webapp.contacts.models import Consent, Contact, Note
+from webapp.contacts.models import Consent, Contact, Engagement, Note
 from webapp.core.db import begin_writing, db
 
 
@@ -143,6 +145,17 @@ def test_the_timeline_goes_on_page_by_page(alice: Any) -> None:
     assert page.count("<h3><span>Changed") == 25 and "cursor=" in older
     rest = alice.page.get(older.partition("#")[0]).text
     assert rest.count("<h3><span>Changed") == 5 and "Came in" in rest and "Newest" in rest
+
+
+def test_the_page_shows_the_campaigns_that_somebody_got(alice: Any) -> None:
+    sent = make_sent_campaign(alice, "ada@acme.test", name="Autumn news")
+    ada, campaign = sent.contacts[0], sent.campaign
+    opened = datetime(2026, 3, 25, 9, 30, tzinfo=UTC)
+    db.session.add(Engagement(campaign_id=campaign.id, contact_id=ada.id, workspace_id=alice.workspace.id, opened_at=opened, opens=1))
+    db.session.commit()
+    page = alice.page.get(f"/contacts/{ada.id}").text
+    assert "Autumn news" in page and f'href="/campaigns/{campaign.id}"' in page and "2026-03-25T09:30:00Z" in page
+    assert "No campaign went to them yet" in alice.page.get(f"/contacts/{make_contact(alice, 'bea@acme.test').id}").text
 
 
 def test_search_finds_people(alice: Any, eve: Any) -> None:
