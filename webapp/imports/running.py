@@ -34,8 +34,8 @@ TRIES = 5
 #: different tags that one batch may bring along
 MOST_NEW_TAGS = 500
 LIVE_EVENT = "imports-changed"
-#: drains that other features have for contacts that came in
-AFTER: list[str] = []
+#: the drain that indexes the words of contacts that came in
+AFTER = "contacts.index"
 
 
 class Broken(Exception):
@@ -101,8 +101,6 @@ class Run:
         if batch.is_last:
             finish(job)
         live.notify(self.workspace_id, LIVE_EVENT)
-        for name in AFTER:
-            ring(name)
         db.session.commit()
         failpoints.hit("import.after_commit")
         self.byte = batch.byte
@@ -209,6 +207,7 @@ def finish(job: ContactImport, state: str = "finished", problem: str | None = No
         job.total = job.position
     tell(job.workspace_id)
     live.notify(job.workspace_id, LIVE_EVENT)
+    ring(AFTER)
 
 
 def work(job_id: int, owner: str, until: float) -> bool:
