@@ -12,6 +12,8 @@ from rq import Queue
 from sqlalchemy import update
 
 from tests.factories.automation import make_action, make_route
+from tests.factories.contacts import make_many_contacts
+from tests.factories.drafts import make_draft
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.messages import make_mail
 from tests.factories.sending import make_outgoing
@@ -20,9 +22,11 @@ from webapp.accounts.models import Workspace
 from webapp.accounts.models_joining import ResetRequest
 from webapp.audit.models import AuditHead
 from webapp.automation import runs
+from webapp.campaigns.models import Campaign
 from webapp.core import queue
 from webapp.core.db import db, utcnow
 from webapp.domains.models import DnsCheck
+from webapp.imports.models import ContactImport
 from webapp.mailboxes.models import MailboxWarning
 from webapp.messages.models import Message
 from webapp.picks.models import PickChange
@@ -95,6 +99,15 @@ def _erased(person: Any) -> None:
     db.session.execute(update(Workspace).where(Workspace.id == person.actor.workspace_id).values(deleted_at=utcnow()))
 
 
+def _unindexed(person: Any) -> None:
+    make_many_contacts(person, 1, indexed=False)
+
+
+def _scheduled(person: Any) -> None:
+    make_draft(person)
+    db.session.execute(update(Campaign).values(state="scheduled", schedule_at=utcnow() - PAST))
+
+
 #: drain -> the ways in which a row comes to wait for it
 LOST: dict[str, list[Callable[[Any], None]]] = {
     "intake.drain": [_mail, _died_over],
@@ -110,6 +123,9 @@ LOST: dict[str, list[Callable[[Any], None]]] = {
     "audit.verify": [_asked],
     "accounts.resets": [_row(lambda place: ResetRequest(email="a@b.test", asked_at=utcnow()))],
     "accounts.erase": [_erased],
+    "contacts.index": [_unindexed],
+    "imports.drain": [_row(lambda place: ContactImport(workspace_id=place, filename="a.csv", file_key="none", size_bytes=1, giver={}))],
+    "campaigns.drain": [_scheduled],
 }
 
 
