@@ -99,7 +99,8 @@ def ask_delete(campaign_id: int) -> Response:
     elif row.state == "scheduled":
         text += " It is not sent at its time; restored, it is a draft."
     elif row.started_at is not None:
-        text += " Its figures go along; who got it stays in the sending log. Links in mail that was sent keep working."
+        text += " Its figures go along; who got it stays in the sending log. Counted links in mail that was sent lead on for these 30 days;"
+        text += " its view in the browser ends, and unsubscribing always works."
     return render(
         "parts/confirm.html", "parts/_confirm.html", title="Delete campaign?", url=url_for(".delete", campaign_id=row.id), text=text,
         milder="A paused campaign can go on later." if row.state == "paused" else "", button="Delete campaign",
