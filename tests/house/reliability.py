@@ -40,7 +40,7 @@ LATER = "comes with what it concerns"
 LEFT = {
     9: "no thumbnails are made yet; " + LATER, 21: "no scheduled tasks yet",
     34: "no restore command yet",
-    57: "no public archive yet", 67: "no user templates yet", 70: "no unsubscribe pages yet", 74: "no assistant channel yet",
+    67: "no user templates yet", 74: "no assistant channel yet",
 }  # fmt: skip
 
 
