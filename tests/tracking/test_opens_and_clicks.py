@@ -123,13 +123,13 @@ def test_a_data_centre_is_a_machine_only_right_after_delivery(app: Any, alice: A
     assert numbers(fresh) == {"machine_opens": 1, "machine_opened": 1} and numbers(old) == {"opened": 1, "opens_total": 1}
 
 
-@pytest.mark.parametrize("headers", [{"Sec-Purpose": "prefetch;prerender"}, {"Purpose": "prefetch"}, {"X-Moz": "prefetch"}])
-def test_c70_what_is_fetched_ahead_counts_nothing(app: Any, alice: Any, headers: dict[str, str]) -> None:
+def test_c70_what_is_fetched_ahead_counts_nothing(app: Any, alice: Any) -> None:
     sent = make_sent_campaign(alice)
     before = snapshot(alice.workspace.id)
     reader = Reader(app)
     for path in (f"/t/o/{sent.token()}.gif", f"/t/c/{sent.token()}/1", f"/u/{sent.token()}", f"/v/{sent.token()}"):
-        assert reader.get(path, headers=headers).status_code in (200, 302)
+        for headers in ({"Sec-Purpose": "prefetch;prerender"}, {"Purpose": "prefetch"}, {"X-Moz": "prefetch"}):
+            assert reader.get(path, headers=headers).status_code in (200, 302)
         assert reader.ask("HEAD", path).status_code in (200, 302)
         assert reader.ask("OPTIONS", path).status_code == 200
     assert write_down(app) == 0 and snapshot(alice.workspace.id) == before
@@ -144,12 +144,13 @@ def test_the_pixel_is_a_picture_that_nobody_keeps_and_sets_no_cookie(app: Any, a
     assert write_down(app) == 1
 
 
-@pytest.mark.parametrize("path", ["/t/c/{other}/1", "/t/c/{token}/99", "/t/c/{token}/0", "/t/c/{token}x/1", "/t/c/nonsense/1"])
-def test_c60_a_click_without_a_link_of_ours_is_a_plain_page(app: Any, alice: Any, path: str) -> None:
+def test_c60_a_click_without_a_link_of_ours_is_a_plain_page(app: Any, alice: Any) -> None:
     sent = make_sent_campaign(alice)
-    answer = Reader(app).get(path.format(token=sent.token(), other=marks.token(sent.campaign.id + 1, sent.contacts[0].id)))
-    assert answer.status_code == 404 and "Location" not in answer.headers and "does not lead anywhere" in answer.text
-    assert write_down(app) == 0
+    token, other = sent.token(), marks.token(sent.campaign.id + 1, sent.contacts[0].id)
+    for path in (f"{other}/1", f"{token}/99", f"{token}/0", f"{token}x/1", "nonsense/1", f"{token}/99999999999999999999"):
+        answer = Reader(app).get(f"/t/c/{path}")
+        assert answer.status_code == 404 and "Location" not in answer.headers, path
+    assert "does not lead anywhere" in Reader(app).click(other).text and write_down(app) == 0
 
 
 EVIL = (
@@ -158,21 +159,22 @@ EVIL = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("url", EVIL)
-def test_c60_a_stored_address_that_leads_nowhere_safe_is_not_followed(app: Any, alice: Any, url: str) -> None:
-    sent = make_sent_campaign(alice, links=[url])
-    answer = Reader(app).click(sent.token())
-    assert answer.status_code == 404 and "X-Injected" not in answer.headers and "Location" not in answer.headers
+def test_c60_a_stored_address_that_leads_nowhere_safe_is_not_followed(app: Any, alice: Any) -> None:
+    sent = make_sent_campaign(alice, links=EVIL)
+    for number, url in enumerate(EVIL, 1):
+        answer = Reader(app).click(sent.token(), number)
+        assert answer.status_code == 404 and "X-Injected" not in answer.headers and "Location" not in answer.headers, url
 
 
-@pytest.mark.parametrize("value", ["//evil.test", "x\r\nSet-Cookie: a=b", "@evil.test", "\\evil.test", "ä€", "?a=b#c", "%0d%0a"])
-def test_c60_what_stands_in_a_contact_bends_no_address_and_adds_no_header(app: Any, alice: Any, value: str) -> None:
+def test_c60_what_stands_in_a_contact_bends_no_address_and_adds_no_header(app: Any, alice: Any) -> None:
     sent = make_sent_campaign(alice, links=["https://shop.test/{{contact.first_name}}/x?y={{contact.first_name}}"])
-    db.session.get_one(Contact, sent.contacts[0].id).first_name = value
-    db.session.commit()
-    answer = Reader(app).click(sent.token())
-    assert answer.status_code == 302 and answer.headers["Location"].startswith("https://shop.test/") and "Set-Cookie" not in answer.headers
-    assert answer.headers["Location"].isascii() and "\n" not in answer.headers["Location"]
+    for value in ("//evil.test", "x\r\nSet-Cookie: a=b", "@evil.test", "\\evil.test", "ä€", "?a=b#c", "%0d%0a"):
+        db.session.get_one(Contact, sent.contacts[0].id).first_name = value
+        db.session.commit()
+        answer = Reader(app).click(sent.token())
+        where = answer.headers["Location"]
+        assert answer.status_code == 302 and where.startswith("https://shop.test/") and "Set-Cookie" not in answer.headers, value
+        assert where.isascii() and "\n" not in where, value
 
 
 def test_parameters_of_the_request_lead_nowhere(app: Any, alice: Any) -> None:

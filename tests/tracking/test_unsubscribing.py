@@ -56,12 +56,13 @@ def test_c70_one_click_ends_campaigns_at_once_without_cookies_or_redirect(app: A
 BODIES = (b"", b"\xff\xfe", b'{"List-Unsubscribe": "One-Click"}', b"List-Unsubscribe=One-Click&do=none", b"a=%zz&&&=")
 
 
-@pytest.mark.parametrize("body", BODIES)
-def test_any_body_of_a_press_unsubscribes(app: Any, alice: Any, body: bytes) -> None:
-    sent = make_sent_campaign(alice)
-    for kind in (None, "application/x-www-form-urlencoded", "application/json"):
-        assert Reader(app).post(f"/u/{sent.token()}", data=body, content_type=kind).status_code == 200
-    assert not db.session.get_one(Contact, sent.contacts[0].id).subscribed and sent.number("unsubscribed") == 1
+def test_any_body_of_a_press_unsubscribes(app: Any, alice: Any) -> None:
+    sent = make_sent_campaign(alice, *(f"p{place}@people.test" for place in range(len(BODIES))))
+    for place, body in enumerate(BODIES):
+        for kind in (None, "application/x-www-form-urlencoded", "application/json"):
+            assert Reader(app).post(f"/u/{sent.token(place)}", data=body, content_type=kind).status_code == 200, body
+        assert not db.session.get_one(Contact, sent.contacts[place].id).subscribed, body
+    assert sent.number("unsubscribed") == len(BODIES)
 
 
 def test_the_page_names_the_workspace_and_hides_the_address_and_its_button_works(app: Any, alice: Any) -> None:
@@ -152,12 +153,12 @@ def test_a_ledger_that_still_knows_the_address_is_asked_when_nothing_else_does(a
     assert Reader(app).post(f"/u/{token}", data=ONE_CLICK).status_code == 200 and barred(alice, address)
 
 
-@pytest.mark.parametrize("change", ["{0[:-2]}", "{0}x", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAm", "x"])
-def test_c70_a_mark_that_is_not_ours_is_a_helpful_page_and_changes_nothing(app: Any, alice: Any, change: str) -> None:
+def test_c70_a_mark_that_is_not_ours_is_a_helpful_page_and_changes_nothing(app: Any, alice: Any) -> None:
     sent = make_sent_campaign(alice)
-    before, token = snapshot(alice.workspace.id), change.replace("{0[:-2]}", sent.token()[:-2] + "xm").format(sent.token())
-    for answer in (Reader(app).get(f"/u/{token}"), Reader(app).post(f"/u/{token}", data=ONE_CLICK), Reader(app).get(f"/v/{token}")):
-        assert answer.status_code == 404 and "Open the link from the mail itself" in answer.text
+    before = snapshot(alice.workspace.id)
+    for token in (sent.token()[:-2] + "xm", sent.token() + "x", "A" * 32 + "m", "x"):
+        for answer in (Reader(app).get(f"/u/{token}"), Reader(app).post(f"/u/{token}", data=ONE_CLICK), Reader(app).get(f"/v/{token}")):
+            assert answer.status_code == 404 and "Open the link from the mail itself" in answer.text
     assert snapshot(alice.workspace.id) == before
 
 
