@@ -146,7 +146,7 @@ def watched() -> tuple[threading.Event, Any]:
     over, peak = threading.Event(), [0.0]
 
     def look() -> None:
-        while not over.wait(0.2):
+        while not over.wait(0.5):
             peak[0] = max(peak[0], memory_mb())
 
     threading.Thread(target=look, daemon=True).start()
