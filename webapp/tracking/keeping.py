@@ -18,7 +18,7 @@ from webapp.core.bulk import among, update_rows
 from webapp.core.counters import Counter
 from webapp.core.db import db, reading, utcnow
 from webapp.happenings.models import Event
-from webapp.tracking.listeners import GONE
+from webapp.tracking.sums import OF_ROWS
 
 log = logging.getLogger("mailroom.tracking")
 #: counters of the installation, which belong to no workspace: the last event that was followed, the last campaign that was recounted
@@ -95,9 +95,8 @@ def recount() -> dict[str, int]:
 
 def _differences(campaign_id: int, workspace_id: int) -> dict[str, int]:
     """name -> what its counter lacks."""
-    names = (*GONE, "machine_opened")
-    wanted: dict[str, Any] = {**GONE, "machine_opened": func.count().filter(Engagement.opened_at.is_(None), Engagement.machine_opens > 0)}
-    rows = select(*(wanted[name].label(name) for name in names)).where(Engagement.campaign_id == campaign_id).subquery()
+    names = tuple(OF_ROWS)
+    rows = select(*(number.label(name) for name, number in OF_ROWS.items())).where(Engagement.campaign_id == campaign_id).subquery()
     prefix = f"campaign:{campaign_id}:"
     known = {f"{prefix}{way}{name}" for name in names for way in ("", "gone:")}
     ours = select(Counter.name, Counter.number).where(Counter.workspace_id == workspace_id, Counter.name.in_(known))

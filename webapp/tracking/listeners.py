@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from webapp.accounts.models import Workspace
@@ -14,18 +14,11 @@ from webapp.core.bulk import among
 from webapp.core.db import db, is_sqlite, utcnow
 from webapp.sending.models import Delivery
 from webapp.suppressions.hashes import hash_of, key_mark
-from webapp.tracking import counting, resolving, scores
+from webapp.tracking import counting, resolving, scores, sums
 from webapp.tracking.models import FormerContact
 
 #: reason on the suppression list -> column of a contact
 FLAGS = {"hard_bounce": "bounced_at", "complaint": "complained_at"}
-#: numbers of a campaign that rows explain; of those who were deleted they stand beside, in `campaign:7:gone:opened`
-GONE = {
-    "opened": func.count(Engagement.opened_at), "clicked": func.count(Engagement.clicked_at),
-    "unsubscribed": func.count(Engagement.unsubscribed_at), "complained": func.count(Engagement.complained_at),
-    "opens_total": func.sum(Engagement.opens), "clicks_total": func.sum(Engagement.clicks),
-    "machine_opens": func.sum(Engagement.machine_opens), "machine_clicks": func.sum(Engagement.machine_clicks),
-}  # fmt: skip
 _PLAIN = {"synchronize_session": False}
 
 
@@ -92,23 +85,11 @@ def remember(workspace_id: int, gone: Mapping[int, str]) -> None:
     made: Any = (sqlite if is_sqlite() else postgresql).insert(FormerContact)
     known = {"hash": made.excluded.hash, "key_mark": made.excluded.key_mark}
     db.session.execute(made.on_conflict_do_update(index_elements=["contact_id"], set_=known), rows)
-    _keep_numbers(workspace_id, gone, 1)
+    sums.keep(workspace_id, gone, 1)
 
 
 @events.listen("contacts_back")
 def take_back(workspace_id: int, contact_ids: Collection[int]) -> None:
     """Their deletion was undone, and what they did with campaigns is there again."""
     db.session.execute(delete(FormerContact).where(among(FormerContact.contact_id, contact_ids)), execution_options=_PLAIN)
-    _keep_numbers(workspace_id, contact_ids, -1)
-
-
-def _keep_numbers(workspace_id: int, contact_ids: Collection[int], sign: int) -> None:
-    """Add what these contacts did to the numbers of those who are gone, or take it away."""
-    only_machines = func.count().filter(Engagement.opened_at.is_(None), Engagement.machine_opens > 0)
-    named = [*(number.label(name) for name, number in GONE.items()), only_machines.label("machine_opened")]
-    theirs = Engagement.workspace_id == workspace_id, among(Engagement.contact_id, contact_ids)
-    sums: dict[tuple[int, str], int] = {}
-    for row in db.session.execute(select(Engagement.campaign_id, *named).where(*theirs).group_by(Engagement.campaign_id)):
-        for name in (*GONE, "machine_opened"):
-            sums[workspace_id, f"campaign:{row.campaign_id}:gone:{name}"] = sign * int(getattr(row, name) or 0)
-    counters.bump_many(sums)
+    sums.keep(workspace_id, contact_ids, -1)
