@@ -63,15 +63,17 @@ def _parts(campaign: Campaign, numbers: dict[str, int], total: int, in_ledger: i
 
 
 def _rate(campaign: Campaign, settled: int) -> int | None:
-    """Mails a minute over the last minute, as far as somebody looked; else since the start."""
+    """Mails a minute over the last minute, as far as somebody looked; else since the start. Never above its limit: a few say little."""
     now = time.time()
     then, before = _sampled(campaign.id, now, settled)
+    since = (utcnow() - campaign.started_at).total_seconds() if campaign.started_at is not None else 0.0
     if now - then >= 3 and settled > before:
-        return max(1, round((settled - before) / (now - then) * 60))
-    if campaign.started_at is None or settled <= 0:
+        rate = (settled - before) / (now - then) * 60
+    elif settled > 0 and since > 1:
+        rate = settled / since * 60
+    else:
         return None
-    since = (utcnow() - campaign.started_at).total_seconds()
-    return max(1, round(settled / since * 60)) if since > 1 else None
+    return max(1, round(min(rate, campaign.send_rate or rate)))
 
 
 def _sampled(campaign_id: int, now: float, settled: int) -> tuple[float, int]:
