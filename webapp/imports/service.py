@@ -148,10 +148,10 @@ def list_imports(actor: Actor, asked: PageRequest, filters: Mapping[str, Any] | 
     return keyset(query, asked, keys=[ContactImport.id])
 
 
-def get_import(actor: Actor, import_id: int, *, for_update: bool = False) -> ContactImport:
+def get_import(actor: Actor, import_id: int) -> ContactImport:
     """raises NotFound"""
     actor.require("contacts:read")
-    return get_mine(actor, ContactImport, import_id, NOUN, for_update=for_update)
+    return get_mine(actor, ContactImport, import_id, NOUN)
 
 
 def first_problems(actor: Actor, import_id: int, most: int = 20, kind: str = "row") -> list[Problem]:
@@ -220,8 +220,8 @@ def cancel_import(actor: Actor, import_id: int) -> ContactImport:
 
 def undo_import(actor: Actor, import_id: int) -> ContactImport:
     """Make everything as it was before; see `undoing`. raises NotFound, InvalidState"""
-    actor.require("contacts:delete")
-    job = _held(actor, import_id, (*SETTLED, "paused"), "Only an import that has ended or is paused can be undone.")
+    settled = (*SETTLED, "paused")
+    job = _held(actor, import_id, settled, "Only an import that has ended or is paused can be undone.", scope="contacts:delete")
     if not may_undo(job):
         raise InvalidState(why_not(job))
     job.undo_stage, job.undo_position = CHANGED, 0
@@ -249,9 +249,9 @@ def undo_effect(actor: Actor, import_id: int) -> Effect:
     return effect(get_import(actor, import_id))
 
 
-def _held(actor: Actor, import_id: int, states: Sequence[str], refusal: str) -> ContactImport:
-    actor.require("contacts:write")
-    job = get_import(actor, import_id, for_update=True)
+def _held(actor: Actor, import_id: int, states: Sequence[str], refusal: str, *, scope: str = "contacts:write") -> ContactImport:
+    actor.require(scope)
+    job = get_mine(actor, ContactImport, import_id, NOUN, for_update=True)
     if job.state not in states:
         raise InvalidState(f"The import is {job.state}. {refusal}")
     return job
