@@ -86,6 +86,14 @@ def test_a_segment_is_built_by_plain_posts(bob: Any) -> None:
     assert (row.name, row.conditions) == ("There", [LUND])
 
 
+def test_what_htmx_swaps_in_posts_to_the_same_page_again(bob: Any) -> None:
+    part = bob.page.post("/segments/new", form(do="refresh"), htmx=True).text
+    assert set(re.findall(r'hx-post="([^"]*)"', part)) == {"/segments/new", "/segments/preview"}
+    row = make(bob)
+    part = bob.page.post(f"/segments/{row.id}/edit", form(do="add"), htmx=True).text
+    assert set(re.findall(r'hx-post="([^"]*)"', part)) == {f"/segments/{row.id}/edit", "/segments/preview"}
+
+
 def test_a_refused_form_keeps_what_was_typed_and_says_where_it_is_wrong(bob: Any) -> None:
     answer = bob.page.post("/segments/new", form(n_1_field="created_at", n_1_operator="within_days", n_1_value="soon", name=""))
     assert answer.status_code == 422

@@ -68,10 +68,11 @@ def sample(workspace_id: int, tree: Tree, columns: tuple[Any, ...], patience_s: 
 def _estimated(workspace_id: int, wanted: ColumnElement[bool], patience_s: float = ESTIMATE_S) -> int:
     """The share of the chosen among the contacts of random windows, times all."""
     ends, total = time.monotonic() + patience_s, counters.read(workspace_id, Contact.__tablename__)
-    bounds = select(func.min(Contact.id), func.max(Contact.id)).where(Contact.workspace_id == workspace_id)
+    mine = Contact.workspace_id == workspace_id
+    edges = [select(edge(Contact.id)).where(mine).scalar_subquery() for edge in (func.min, func.max)]
     seen = found = 0
     with reading(), db.engine.connect() as connection:
-        first, last = connection.execute(bounds).one()
+        first, last = connection.execute(select(*edges)).one()  # in one SELECT they make SQLite read all ids
         for round_ in range(MOST_ROUNDS if first is not None else 0):
             left = ends - time.monotonic()
             if round_ and left <= 0:
@@ -82,7 +83,7 @@ def _estimated(workspace_id: int, wanted: ColumnElement[bool], patience_s: float
                     windows = connection.execute(_windows(workspace_id, starts, min(WINDOW, FIRST * 2**round_))).all()
                     inside = or_(*[and_(Contact.id >= row.first, Contact.id <= row.last) for row in windows])
                     chosen = func.count(case((wanted, 1)))  # windows may overlap, so both numbers come from the same rows
-                    asked = select(func.count(), chosen).select_from(Contact).where(Contact.workspace_id == workspace_id, inside)
+                    asked = select(func.count(), chosen).select_from(Contact).where(mine, inside)
                     looked, fitted = connection.execute(asked).one()
             except TooLong:
                 break

@@ -121,8 +121,9 @@ def _form(row: Segment | None, given: Draft, *, status: int = 200, quiet: bool =
     """The page of the builder. quiet: a condition that is not filled in yet is no fault"""
     workspace_id = current_actor().workspace_id
     fields = words.fields_of(workspace_id)
+    url = url_for(".edit_page", segment_id=row.id) if row else url_for(".new_page")
     return render(
-        "segments/edit.html", "segments/_builder.html", status=status, row=row, draft=given, examples=EXAMPLES.values(),
+        "segments/edit.html", "segments/_builder.html", status=status, url=url, row=row, draft=given, examples=EXAMPLES.values(),
         pick=Choices(workspace_id, fields, given), body=_body(given, fields), **_preview(given, fields),
     )  # fmt: skip
 
