@@ -4,6 +4,7 @@ import csv
 import io
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,12 +13,12 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
 from tests.imports.files import as_csv, counts, found, upload
-from webapp.contacts import groups, membership, service
+from webapp.contacts import erasing, groups, membership, service
 from webapp.contacts import tags as tagging
 from webapp.contacts.models import Consent, Contact, ContactGroup, ContactTag, GroupMember, Tag
 from webapp.core import counters, failpoints
 from webapp.core.counters import Counter
-from webapp.core.db import begin_writing, db
+from webapp.core.db import begin_writing, db, utcnow
 from webapp.imports import jobs, running, undoing
 from webapp.imports import service as imports
 from webapp.imports.models import ContactImport, ImportChange, ImportProblem
@@ -185,7 +186,10 @@ def test_importing_and_undoing_any_file_leaves_everything_as_it_was(
         db.session.commit()
         work_until_idle()
         assert (found(import_id).state, found(import_id).left_alone) == ("undone", 0)
-    assert state(alice.workspace.id) == before
+    after = state(alice.workspace.id)
+    for address in before["contacts"]:
+        assert after["contacts"][address] == before["contacts"][address]
+    assert after == before
 
 
 def test_what_somebody_touched_since_stays_and_is_reported(app: Any, alice: Any, work_off: Any) -> None:
@@ -214,6 +218,55 @@ def test_what_somebody_touched_since_stays_and_is_reported(app: Any, alice: Any,
     assert other.id == after["ids"]["other@example.org"]
     left = list(csv.reader(io.StringIO(alice.page.get(f"/contacts/imports/{import_id}/left.csv").text)))
     assert sorted(row[1] for row in left[1:]) == ["new@example.org", "old@example.org", "tagged@example.org"]
+
+
+def test_undoing_restores_what_was_beside_the_suppression_list_and_respects_who_left_since(app: Any, alice: Any, work_off: Any) -> None:
+    for name in ("barred", "leaves"):
+        service.create_contact(alice.actor, email=f"{name}@example.org", name=name)
+    add_many(alice.workspace.id, [New("barred@example.org", "manual")])
+    db.session.commit()
+    import_id = upload(alice, as_csv(["email", "subscribed"], ["barred@example.org", "no"], ["leaves@example.org", "no"]))
+    work_off()
+    add_many(alice.workspace.id, [New("leaves@example.org", "unsubscription", "bulk")])
+    db.session.commit()
+    imports.undo_import(alice.actor, import_id)
+    work_off()
+    after = state(alice.workspace.id)["contacts"]
+    assert {address: row["subscribed"] for address, row in after.items()} == {"barred@example.org": True, "leaves@example.org": False}
+
+
+def test_c75_an_erased_person_is_forgotten_by_imports_and_not_brought_back(app: Any, alice: Any, work_off: Any) -> None:
+    contact = service.create_contact(alice.actor, email="ada@example.org", name="Before")
+    db.session.commit()
+    rows = ["ada@example.org", "After", "1"], ["ADA@example.org", "Again", "x"], ["bo@example.org", "Bo", ""]
+    import_id = upload(alice, as_csv(["email", "name", "lead_score"], *rows), mapping={name: name for name in ("email", "name", "lead_score")})
+    work_off()
+    begin_writing()
+    erasing.erase(alice.actor, contact.id)
+    db.session.commit()
+    assert db.session.scalars(select(ImportChange)).all() == []
+    assert "ada" not in alice.api.get(f"/contacts/imports/{import_id}/errors").text.lower()
+    jobs.drop_files()
+    job = found(import_id)
+    assert (job.file_key, job.shape["sample"]) == ("", [])
+    imports.undo_import(alice.actor, import_id)
+    work_off()
+    assert (found(import_id).state, state(alice.workspace.id)["contacts"]) == ("undone", {})
+
+
+def test_after_thirty_days_nothing_of_an_import_is_left_to_undo(app: Any, alice: Any, work_off: Any) -> None:
+    service.create_contact(alice.actor, email="ada@example.org", name="Before")
+    db.session.commit()
+    import_id = upload(alice, as_csv(["email", "name"], ["ada@example.org", "After"], ["broken", ""]))
+    work_off()
+    begin_writing()
+    job = found(import_id)
+    job.created_at = job.finished_at = utcnow() - timedelta(days=31)
+    db.session.commit()
+    begin_writing()
+    jobs.forget_old()
+    assert db.session.scalars(select(ImportChange)).all() == [] and db.session.scalars(select(ImportProblem)).all() == []
+    assert alice.api.post(f"/contacts/imports/{import_id}/undo").status_code == 409
 
 
 def test_two_imports_are_undone_in_the_order_in_which_they_lie(app: Any, alice: Any, work_off: Any) -> None:

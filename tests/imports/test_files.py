@@ -57,14 +57,14 @@ def test_lines_are_numbered_as_an_editor_does_it() -> None:
     assert [(line, row) for line, row in rows_of(content) if row] == [(1, ["a", "b"]), (2, ["two\r\nlines", "c"]), (5, ["d", "e"])]
 
 
-def test_a_line_without_end_is_passed_over_and_told() -> None:
+def test_c69_a_line_without_end_is_passed_over_and_told() -> None:
     content = b"a,b\n" + b"x" * (3 * 1024 * 1024) + b"\nc,d\n"
     got = rows_of(content, each=10)
     assert [row for _, row in got if row] == [["a", "b"], ["c", "d"]]
     assert [line for line, row in got if row is None] == [2]
 
 
-def test_a_quotation_mark_that_never_ends_costs_no_more_than_a_cell() -> None:
+def test_c69_a_quotation_mark_that_never_ends_costs_no_more_than_a_cell() -> None:
     content = b'a,"b\n' + b"x,y\n" * 200_000 + b"c,d\n"
     got = rows_of(content, each=1000)
     assert [row for _, row in got if row is None] == [None]
@@ -98,7 +98,7 @@ def test_files_in_other_letters_are_imported(app: Any, alice: Any, work_off: Any
     assert db.session.scalars(select(Contact.name)).one() == "Zoë Müller"
 
 
-def test_formulas_are_texts_here_and_harmless_in_what_we_hand_out(app: Any, alice: Any, work_off: Any) -> None:
+def test_c69_formulas_are_texts_here_and_harmless_in_what_we_hand_out(app: Any, alice: Any, work_off: Any) -> None:
     evil = '=HYPERLINK("http://evil.example","x")'
     job_id = upload(alice, as_csv(["email", "name", "company"], ["ada@example.org", "Ada", evil], ["+1@@", "x", "@SUM(A1)"]))
     work_off()
@@ -132,13 +132,13 @@ def bomb(name: str, size: int) -> io.BytesIO:
 
 
 @pytest.mark.parametrize(("name", "size"), [("xl/sharedStrings.xml", 70), ("xl/styles.xml", 20), ("xl/worksheets/sheet1.xml", 40)])
-def test_workbooks_that_unpack_to_too_much_are_refused_unopened(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c56_workbooks_that_unpack_to_too_much_are_refused_unopened(name: str, size: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(converting.openpyxl, "load_workbook", lambda *_, **__: pytest.fail("it was opened"))
     with pytest.raises(BadFile, match="unpacks"):
         look(bomb(name, size * 1024 * 1024))
 
 
-def test_a_workbook_with_entities_or_nonsense_is_refused() -> None:
+def test_c56_a_workbook_with_entities_or_nonsense_is_refused() -> None:
     laughs = b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><sst>&b;</sst>'
     for content in (laughs, b"<not-closed", b""):
         made, out = as_xlsx(["email"], ["ada@example.org"]), io.BytesIO()
@@ -150,7 +150,7 @@ def test_a_workbook_with_entities_or_nonsense_is_refused() -> None:
             look(out)
 
 
-def test_nul_and_ragged_rows_are_refused_one_by_one(app: Any, alice: Any, work_off: Any) -> None:
+def test_c69_nul_and_ragged_rows_are_refused_one_by_one(app: Any, alice: Any, work_off: Any) -> None:
     lines = "email,name\r\na@example.org,A\r\nb@example.org,B,too,many\r\nc@example.org\r\n" + "\r\n" * 3000
     job_id = upload(alice, io.BytesIO(lines.encode() + b"d@example.org,D\x00D\r\n"))
     work_off()

@@ -22,9 +22,9 @@ from webapp.core.db import db, utcnow
 from webapp.imports import problems
 from webapp.imports.changing import SOURCE, TIMES, WORDS
 from webapp.imports.cleaning import Problem
-from webapp.imports.deciding import barred_of
 from webapp.imports.models import ContactImport, ImportChange
 from webapp.imports.running import LIVE_EVENT, evidence_of
+from webapp.suppressions.models import Suppression
 
 BATCH = 500
 CHANGED, MADE = "changed", "made"
@@ -154,7 +154,7 @@ def _restore(job: ContactImport, images: Mapping[int, tuple[Any, Any]]) -> None:
     if not images:
         return
     names = sorted({name for _, image in images.values() for name in image.before})
-    barred = barred_of(job.workspace_id, [row.address for row, _ in images.values()])
+    barred = _barred_since(job, [row.address for row, _ in images.values()])
     rows = []
     for contact_id, (row, image) in images.items():
         before = {name: _time(name, value) for name, value in image.before.items()}
@@ -175,6 +175,12 @@ def _restore(job: ContactImport, images: Mapping[int, tuple[Any, Any]]) -> None:
         ours = Consent.source == SOURCE, Consent.what == "unsubscribed", Consent.evidence == evidence_of(job)
         gone = delete(Consent).where(among(Consent.contact_id, ended), *ours)
         db.session.execute(gone, execution_options={"synchronize_session": False})
+
+
+def _barred_since(job: ContactImport, addresses: Sequence[str]) -> set[str | None]:
+    """Those that came on the suppression list after the import began."""
+    mine = Suppression.workspace_id == job.workspace_id, Suppression.scope.in_(("all", "bulk")), Suppression.created_at > job.started_at
+    return set(db.session.scalars(select(Suppression.address).where(*mine, among(Suppression.address, addresses))))
 
 
 def _time(name: str, value: Any) -> Any:
