@@ -239,7 +239,8 @@ def test_c75_an_erased_person_is_forgotten_by_imports_and_not_brought_back(app: 
     contact = service.create_contact(alice.actor, email="ada@example.org", name="Before")
     db.session.commit()
     rows = ["ada@example.org", "After", "1"], ["ADA@example.org", "Again", "x"], ["bo@example.org", "Bo", ""]
-    import_id = upload(alice, as_csv(["email", "name", "lead_score"], *rows), mapping={name: name for name in ("email", "name", "lead_score")})
+    titles = ["email", "name", "lead_score"]
+    import_id = upload(alice, as_csv(titles, *rows), mapping=dict(zip(titles, titles, strict=True)))
     work_off()
     begin_writing()
     erasing.erase(alice.actor, contact.id)
