@@ -182,7 +182,7 @@ def test_deleting_asks_first_and_a_segment_in_use_stays(bob: Any, carol: Any) ->
     assert "Used by" in bob.page.get(path).text
     campaign.state = "draft"
     db.session.commit()
-    assert bob.page.post(f"{path}/delete", htmx=True).status_code == 201
+    assert bob.page.post(f"{path}/delete", htmx=True).headers["HX-Redirect"] == "/segments"
     assert bob.page.get(path).status_code == 404
 
 

@@ -10,7 +10,7 @@ from webapp.core import counters, menu
 from webapp.core.access import current_actor, needs
 from webapp.core.db import begin_reading, db
 from webapp.core.errors import HouseError, InUse, Invalid
-from webapp.core.htmx import made, redirect_to, render
+from webapp.core.htmx import redirect_to, render
 from webapp.core.paging import PageRequest
 from webapp.segments import campaigns, counting, draft, service, words
 from webapp.segments.choices import Choices
@@ -177,7 +177,7 @@ def delete(segment_id: int) -> Response:
     except InUse as refused:
         db.session.rollback()
         return redirect_to(url_for(".show_page", segment_id=segment_id), toast=refused.message, tone="bad")
-    return made(go_to=url_for(".list_page"), trigger=service.LIVE_EVENT, toast=f"Segment “{row.name}” is deleted")
+    return redirect_to(url_for(".list_page"), toast=f"Segment “{row.name}” is deleted")
 
 
 def init_app(app: Flask) -> None:
