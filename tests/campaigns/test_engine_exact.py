@@ -43,8 +43,8 @@ def own_points() -> list[str]:
 
 
 def cases() -> Any:
-    """Every point on SQLite; on PostgreSQL every third one, or all of them with FAULTS=all."""
-    each = {"sqlite": 1, "postgres": 1 if os.environ.get("FAULTS") == "all" else 3}
+    """Every point on SQLite; on PostgreSQL every sixth one, or all of them with FAULTS=all."""
+    each = {"sqlite": 1, "postgres": 1 if os.environ.get("FAULTS") == "all" else 6}
     for database in DATABASES:
         for point in (*own_points(), *OTHERS)[:: each[database]]:
             yield pytest.param(database, point, id=f"{database}-{point}")
