@@ -82,8 +82,9 @@ def _change(
     actor: Actor, kind: str, owner_id: int, contact_ids: Sequence[int], adding: bool, strict: bool, said: tuple[str, Any]
 ) -> Changed:
     wanted = list(dict.fromkeys(contact_ids))
+    there = _hold(actor, wanted)
     if strict:
-        _all_there(actor, wanted)
+        _all_there(wanted, there)
     done = (link if adding else unlink)(actor.workspace_id, kind, owner_id, wanted)
     name = KINDS[kind][2](owner_id)
     if done:
@@ -92,9 +93,13 @@ def _change(
     return Changed(len(done), len(wanted) - len(done), counters.read(actor.workspace_id, name), tuple(done))
 
 
-def _all_there(actor: Actor, wanted: list[int]) -> None:
+def _hold(actor: Actor, wanted: list[int]) -> set[int]:
+    """Who of them is there, held before anything that hangs on them, in one order, so that nobody waits in a ring."""
     query = select(Contact.id).where(Contact.workspace_id == actor.workspace_id, among(Contact.id, wanted))
-    there = set(db.session.scalars(query))
+    return set(db.session.scalars(query.order_by(Contact.id).with_for_update(key_share=True)))
+
+
+def _all_there(wanted: list[int], there: set[int]) -> None:
     missing = [str(contact_id) for contact_id in wanted if contact_id not in there]
     if missing:
         raise invalid("contact_ids", f"There is no contact with the id {', '.join(missing[:10])}.")

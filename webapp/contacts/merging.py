@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 
 from webapp.audit import service as audit
 from webapp.contacts import membership, service, subscribing, telling, values
-from webapp.contacts.models import Alias, Consent, Contact, ContactTag, Engagement, GroupMember, LinkClick, Note
+from webapp.contacts.models import Alias, Consent, Contact, ContactGroup, ContactTag, Engagement, GroupMember, LinkClick, Note, Tag
 from webapp.core import counters, events
 from webapp.core.actor import Actor
 from webapp.core.db import db, utcnow
@@ -70,9 +70,13 @@ def merge(actor: Actor, target_id: int, source_id: int) -> Contact:
 
 
 def _links(source: Contact, target: Contact) -> None:
-    for kind, model, column in (("group", GroupMember, GroupMember.group_id), ("tag", ContactTag, ContactTag.tag_id)):
-        both = db.session.scalars(select(column).where(model.contact_id.in_([source.id, target.id])).distinct())
-        membership.replace(target.workspace_id, kind, target.id, sorted(both))
+    kinds: tuple[tuple[str, Any, Any, Any], ...] = (
+        ("group", ContactGroup, GroupMember, GroupMember.group_id), ("tag", Tag, ContactTag, ContactTag.tag_id),
+    )  # fmt: skip
+    for kind, owner, model, column in kinds:
+        both = select(column).where(model.contact_id.in_([source.id, target.id]))
+        held = select(owner.id).where(owner.id.in_(both)).order_by(owner.id).with_for_update(read=True, key_share=True)
+        membership.replace(target.workspace_id, kind, target.id, list(db.session.scalars(held)))
     membership.unlink_all(source.workspace_id, [source.id])
 
 
