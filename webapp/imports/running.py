@@ -5,18 +5,19 @@ Reading and checking happen between the transactions; a batch is as large as fit
 """
 
 import time
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, replace
 from typing import Any, BinaryIO
 
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from webapp.contacts import field_values, tags
 from webapp.contacts.models import Contact, ContactGroup, CustomField, Tag
 from webapp.contacts.telling import tell
 from webapp.core import counters, failpoints, live
 from webapp.core.blobs import BlobMissing, blobs
-from webapp.core.db import db, utcnow
+from webapp.core.db import db, is_sqlite, utcnow
 from webapp.core.errors import Invalid
 from webapp.core.queue import ring
 from webapp.imports import changing, problems
@@ -29,6 +30,12 @@ from webapp.imports.reading import Batch, Rows
 
 #: rows of a batch, and how long its transaction may take
 LEAST, FIRST, MOST = 2000, 5000, 10_000
+#: on PostgreSQL whoever asks for the newest contacts walks past the rows of the batch that is not committed yet
+MOST_POSTGRES = 4000
+#: rows after which it looks at the table anew
+SHOWN_AT = (4000, 40_000, 400_000, 4_000_000)
+#: what SQLite may hold of the file in memory meanwhile, in KiB; then as everybody (`core.db`)
+CACHE_KB, USUAL_CACHE_KB = 24_576, 65_536
 GOAL_S = 0.08
 TRIES = 5
 #: different tags that one batch may bring along
@@ -79,7 +86,8 @@ class Run:
                     raise Broken("Others add the same people at the same time. Go on with it later.") from None
         took = time.monotonic() - writing
         if len(batch.rows) >= self.size:
-            self.size = max(LEAST, min(MOST, int(self.size * min(2.0, max(0.5, GOAL_S / max(took, 0.001))))))
+            most = MOST if is_sqlite() else min(MOST, MOST_POSTGRES)
+            self.size = max(LEAST, min(most, int(self.size * min(2.0, max(0.5, GOAL_S / max(took, 0.001))))))
         return going_on
 
     def _write(self, batch: Batch, clean: Clean, owner: str, began: float) -> bool:
@@ -104,7 +112,14 @@ class Run:
         db.session.commit()
         failpoints.hit("import.after_commit")
         self.byte = batch.byte
+        self._analyse(job.position - clean.read, job.position)
         return not batch.is_last
+
+    def _analyse(self, before: int, after: int) -> None:
+        """PostgreSQL plans by what it last saw of a table; one that has grown many times over is shown to it at once."""
+        if not is_sqlite() and any(before < number <= after for number in SHOWN_AT):
+            db.session.execute(text("ANALYZE contacts"))
+            db.session.commit()
 
     def _still_there(self, job: ContactImport) -> None:
         """Tags and groups that were deleted meanwhile are given to nobody any more; the others are held."""
@@ -215,11 +230,27 @@ def work(job_id: int, owner: str, until: float) -> bool:
     job = db.session.get_one(ContactImport, job_id)
     run = Run(job)
     db.session.rollback()
-    with closing(run):
+    with closing(run), _small_cache():
         while run.step(owner):
             if time.monotonic() >= until:
                 return True
     return False
+
+
+@contextmanager
+def _small_cache() -> Iterator[None]:
+    """A long run of writes needs little of SQLite's cache, and would fill all of it."""
+    if is_sqlite():
+        db.session.execute(text(f"PRAGMA cache_size=-{CACHE_KB}"))
+        db.session.rollback()
+    try:
+        yield
+    finally:
+        if is_sqlite():
+            db.session.rollback()
+            db.session.execute(text(f"PRAGMA cache_size=-{USUAL_CACHE_KB}"))
+            db.session.execute(text("PRAGMA shrink_memory"))
+            db.session.rollback()
 
 
 def shape_of(shape: Any) -> dict[str, Any]:
