@@ -20,11 +20,13 @@ from tests.fakes import fake_outside
 from tests.people import Person, make_people
 from tests.servers import PostgresServer, RedisServer, empty_postgres, fresh_sqlite
 from webapp import create_app
+from webapp.campaigns import compiling
 from webapp.core import migrate, queue
 from webapp.core.db import begin_writing, db
 from webapp.core.outside import Outside
 from webapp.settings import load_settings
 from webapp.tokens import calls, door
+from webapp.tracking import hits, targets
 
 pytest_plugins = ["tests.plugins.counts"]
 WITHOUT = set(filter(None, os.environ.get("WITHOUT", "").split(",")))
@@ -81,7 +83,8 @@ def app(
         else:
             empty_postgres()
         application.extensions["redis"].flushdb()
-        door.forget_all()
+        for remembers in (door.forget_all, compiling.forget, hits.forget, targets.forget):
+            remembers()
         yield application
         db.session.rollback()
         db.session.remove()

@@ -14,7 +14,6 @@ from webapp.contacts.models import Contact
 from webapp.core import counters
 from webapp.core.db import db, utcnow
 from webapp.sending.models import Delivery
-from webapp.tracking import hits, targets
 
 HTML = '<p>Hello {{contact.first_name|default:"there"}}</p><a href="https://shop.test/a">A</a><a href="{{unsubscribe_url}}">Unsubscribe</a>'
 LINKS = ("https://shop.test/a", "https://shop.test/b?who={{contact.first_name}}", "https://shop.test/c")
@@ -39,7 +38,6 @@ def make_sent_campaign(
     person: Any, *addresses: str, links: Sequence[str] = LINKS, seconds_ago: int = 3600, commit: bool = True, **columns: Any
 ) -> SentCampaign:
     """A campaign to new contacts with these addresses (one by default) that left so many seconds ago."""
-    forget_memory()
     mailbox = make_mailbox(person, commit=False)
     contacts = [make_contact(person, address, name="Ann Lee", commit=False) for address in addresses or ("ann@people.test",)]
     outgoing = make_outgoing(
@@ -60,9 +58,3 @@ def make_sent_campaign(
         mine.update({**gone, "next_attempt_at": None, "finished_at": at})
     db.session.commit() if commit else db.session.flush()
     return SentCampaign(campaign, contacts)
-
-
-def forget_memory() -> None:
-    """What this process remembers of another test's database."""
-    hits.forget()
-    targets.forget()

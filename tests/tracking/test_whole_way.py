@@ -10,7 +10,6 @@ from sqlalchemy import select, update
 
 from tests.factories.campaigns import add_people, make_campaign, make_group, send
 from tests.factories.sending import Script, Sink, use_transport
-from tests.factories.tracking import forget_memory
 from tests.tracking.readers import Reader, write_down
 from webapp.campaigns import stats
 from webapp.contacts import timeline
@@ -31,7 +30,6 @@ def path_of(url: str) -> str:
 
 
 def test_the_addresses_of_a_mail_that_was_sent_work_for_its_reader(app: Any, alice: Any, work_off: Any) -> None:
-    forget_memory()
     with Sink(Script(rcpt={"gone@people.test": b"550 5.1.1 no such user\r\n"})) as sink:
         use_transport(app, sink.url)
         group = make_group(alice)

@@ -57,6 +57,11 @@ def prepared(campaign_id: int, version: int) -> Ready:
         return ready
 
 
+def forget() -> None:
+    """Read everything anew, for tests."""
+    _ready.clear()
+
+
 def signing_keys(campaign: Campaign) -> tuple[SigningKey, ...]:
     """What signs mail from its sender's domain, the RSA key first, so that its signature stands on top."""
     name = campaign.from_email.rpartition("@")[2]

@@ -1,5 +1,6 @@
 """Campaigns that a contact got, for the page of the contact (`contacts.hanging`)."""
 
+from collections.abc import Collection
 from typing import Any
 
 from flask import url_for
@@ -15,6 +16,12 @@ from webapp.sending.models import Delivery
 
 #: the newest of them
 MOST = 20
+
+
+def names(actor: Actor, ids: Collection[int]) -> dict[int, str]:
+    """Those of the campaigns that there are, by id."""
+    query = select(Campaign.id, Campaign.name).where(Campaign.workspace_id == actor.workspace_id, Campaign.id.in_(ids))
+    return {row.id: row.name for row in db.session.execute(query)}
 
 
 def of_contact(actor: Actor, contact: Contact) -> list[Got]:

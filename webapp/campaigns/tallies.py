@@ -19,8 +19,9 @@ from webapp.core.fast_rows import Statement
 from webapp.core.pending import Pending
 from webapp.sending.models import STATES
 
-#: states of the ledger that stand in `campaign_domains`
+#: columns of `campaign_domains`, and which states of the ledger they add up: a copy that is kept here on purpose left as far as it could
 AT_DOMAINS = ("sent", "deferred", "bounced")
+COLUMN_OF = {"sent": "sent", "captured": "sent", "deferred": "deferred", "bounced": "bounced"}
 #: states after which a copy counts as tried, for the bounce rate
 TRIED = ("sent", "bounced", "deferred", "uncertain")
 
@@ -95,10 +96,10 @@ def note(
     for (campaign_id, domain, before, after), number in at_domains.items():
         if before is None:
             _domains.note((campaign_id, domain, "total"), number)
-        if before in AT_DOMAINS:
-            _domains.note((campaign_id, domain, before), -number)
-        if after in AT_DOMAINS:
-            _domains.note((campaign_id, domain, after), number)
+        if before in COLUMN_OF:
+            _domains.note((campaign_id, domain, COLUMN_OF[before]), -number)
+        if after in COLUMN_OF:
+            _domains.note((campaign_id, domain, COLUMN_OF[after]), number)
 
 
 def _write_counters(session: Session, noted: dict[tuple[int, str], int]) -> None:

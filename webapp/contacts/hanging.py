@@ -2,9 +2,10 @@
 
     hanging.segments = lambda actor: [(7, "Big spenders")]        offered as a filter of the list
     hanging.campaigns = lambda actor, contact: [Got(…)]           shown on the page of a contact, newest first
+    hanging.campaign_names = lambda actor, ids: {7: "Autumn"}      named in the timeline of a contact
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -32,5 +33,10 @@ def _nothing(*_: object) -> list[Got]:
     return []
 
 
+def _nameless(*_: object) -> dict[int, str]:
+    return {}
+
+
 segments: Callable[[Actor], list[tuple[int, str]]] = _none
 campaigns: Callable[[Actor, Contact], list[Got]] = _nothing
+campaign_names: Callable[[Actor, Collection[int]], dict[int, str]] = _nameless

@@ -15,4 +15,5 @@ from webapp.core import menu
 def init_app(app: Flask) -> None:
     app.register_blueprint(bp)
     hanging.campaigns = received.of_contact
+    hanging.campaign_names = received.names
     menu.add("Send", "Campaigns", "campaigns.list_page", scope="campaigns:read", order=5)

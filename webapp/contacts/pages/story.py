@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from webapp.contacts import hanging
 from webapp.contacts.models import Contact
 from webapp.contacts.pages.base import CONSENT_SOURCES, SOURCES, link
 from webapp.core.actor import Actor
@@ -22,16 +23,18 @@ MOST_TEXT = 200
 
 def steps(actor: Actor, contact: Contact, rows: list[Event]) -> list[dict[str, Any]]:
     """[{tone, title, at, text, url, code}], in the order of the rows."""
-    return [_step(actor, contact, event) for event in rows]
+    ids = {event.campaign_id for event in rows if event.campaign_id is not None}
+    names = hanging.campaign_names(actor, ids) if ids else {}
+    return [_step(actor, contact, event, names) for event in rows]
 
 
-def _step(actor: Actor, contact: Contact, event: Event) -> dict[str, Any]:
+def _step(actor: Actor, contact: Contact, event: Event, names: dict[int, str]) -> dict[str, Any]:
     facts = event.details or {}
     tone, title = OWN.get(event.type, (state_tone(event.type), event.type.replace(".", " ").capitalize()))
     if facts.get("machine"):
         tone, title = "wait", f"{title} by a machine"
     other = event.recipient if event.recipient and event.recipient != contact.address else ""
-    text = _text(event, facts) or TYPES.get(event.type, "")
+    text = ": ".join(filter(None, (names.get(event.campaign_id or 0), _text(event, facts)))) or TYPES.get(event.type, "")
     return {
         "tone": tone, "title": title, "at": event.at, "text": f"{text}{f' ({other})' if other else ''}", "url": _url(actor, event),
         "code": _reply(facts),
