@@ -113,6 +113,17 @@ def test_unsubscribing_leaves_evidence_and_subscribing_lifts_it(alice: Any) -> N
     assert [(event.recipient, event.campaign_id) for event in events(alice, "unsubscribed")] == [("kim@people.test", 7)]
 
 
+def test_whom_a_file_had_unsubscribed_is_on_the_suppression_list_once_they_say_so_themselves(alice: Any) -> None:
+    contact = make_contact(alice, email="kim@home.test")
+    contact.subscribed = False  # as an import leaves somebody whose column says no
+    db.session.commit()
+    assert barred(alice.workspace.id, ["kim@home.test"], "bulk") == {}
+    assert subscribing.unsubscribe(alice.workspace.id, [contact.id], source="one_click") == []
+    db.session.commit()
+    assert "kim@home.test" in barred(alice.workspace.id, ["kim@home.test"], "bulk")
+    assert barred(alice.workspace.id, ["kim@home.test"], "transactional") == {}
+
+
 def test_members_come_and_go_in_bulk_with_exact_numbers(alice: Any, eve: Any) -> None:
     group, mark = make_group(alice), make_tag(alice)
     ids = make_many_contacts(alice, 300)

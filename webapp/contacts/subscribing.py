@@ -39,15 +39,17 @@ def unsubscribe(
 ) -> list[int]:  # fmt: skip
     """They want no more campaigns. source: one of SOURCES. returns the ids of those who were subscribed until now
 
-    Who is unsubscribed already stays so, without another piece of evidence.
+    Who is unsubscribed already stays so, without another piece of evidence; the suppression list knows them from now on in any case,
+    also when a file had unsubscribed them.
     """
     now = at or utcnow()
-    rows = _held(workspace_id, contact_ids, True)
+    rows, already = _held(workspace_id, contact_ids, True), _held(workspace_id, contact_ids, False)
     values = {"subscribed": False, "unsubscribed_at": now, "lead_score": 0, "updated_at": utcnow()}
     _set(rows, values)
     _prove(workspace_id, rows, now, ("unsubscribed", source, ip, client, campaign_id, evidence))
     by = None if actor is None else actor.name or None
-    add_many(workspace_id, [New(address, "unsubscription", "bulk", SOURCES[source], by) for address in rows.values()]) if rows else []
+    barred = [New(address, "unsubscription", "bulk", SOURCES[source], by) for address in (*rows.values(), *already.values())]
+    add_many(workspace_id, barred) if barred else []
     stream.note_many(
         {
             "type": "unsubscribed", "workspace_id": workspace_id, "at": now, "contact_id": contact_id, "recipient": address,
