@@ -161,17 +161,24 @@
   };
   const undoLast = () => all(".toast form button").pop()?.click();
   const rows = () => all(".rows > tbody > tr").filter((row) => !row.matches(".open, .none"));
+  const handle = (row) => find(".pick input", row)?.value || find("a", row)?.getAttribute("href");
+  let walkedTo;                                                 // where the keys are, also after a refresh took the focused row away
+  const rowNow = () => {
+    const active = document.activeElement, row = active?.closest?.(".rows > tbody > tr");
+    return row || (walkedTo && active === document.body ? rows().find((one) => handle(one) === walkedTo) : null);
+  };
   const walk = (step) => {
-    const list = rows(), now = list.indexOf(document.activeElement?.closest?.("tr"));
+    const list = rows(), now = list.indexOf(rowNow());
     const next = list[Math.max(0, Math.min(list.length - 1, now < 0 ? 0 : now + step))];
     const goal = next && (find("th a, td:not(.more) a", next) || find("button, input", next));
     goal?.focus();
+    walkedTo = next && handle(next);
     next?.scrollIntoView({ block: "nearest" });
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("textarea, select, dialog, [contenteditable]")) return;
     if (event.target.matches("input") && !event.target.matches("[type=checkbox], [type=radio]")) return;
-    const row = document.activeElement?.closest?.(".rows > tbody > tr");
+    const row = rowNow();
     if (going > Date.now()) { going = 0; goTo(event.key); }
     else if (event.key === "g") going = Date.now() + 1500;
     else if (event.key === "?") find("[data-keys]")?.click();
@@ -318,8 +325,15 @@
   const heard = new Set();
   let stream = null, polls = 0, patience = 12;                  // polls between two tries to get the stream
   const missed = new Set();                                     // a page that nobody looks at asks for nothing until somebody does
+  const spaced = new Map();                                     // what was just told -> whether it came again since; a throttle in hx-trigger would lose the last one
+  const tell = (name, detail) => document.body.dispatchEvent(new CustomEvent(name, { detail, bubbles: false }));
   const say = (name, detail) => {
-    if (document.hidden) missed.add(name); else document.body.dispatchEvent(new CustomEvent(name, { detail, bubbles: false }));
+    if (document.hidden) { missed.add(name); return; }
+    if (!name.endsWith("-changed")) { tell(name, detail); return; }
+    if (spaced.has(name)) { spaced.set(name, true); return; }
+    spaced.set(name, false);
+    setTimeout(() => { const again = spaced.get(name); spaced.delete(name); if (again) say(name); }, 1000);
+    tell(name, detail);
   };
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) for (const name of missed) { missed.delete(name); say(name); }

@@ -111,7 +111,8 @@ def test_the_start_freezes_the_audience_and_is_told_once(alice: Any, work_off: A
     assert told == {"campaign.sent": 1, "campaign.completed": 1}
     mail = db.session.get_one(Outgoing, again(campaign).outgoing_id)
     assert (mail.kind, mail.stream, mail.source_type, mail.source_id) == ("campaign", "bulk", "campaign", campaign.id)
-    audit = db.session.scalars(select(AuditEntry.action).where(AuditEntry.target_type == "campaign", AuditEntry.target_id == campaign.id))
+    theirs = AuditEntry.target_type == "campaign", AuditEntry.target_id == campaign.id
+    audit = db.session.scalars(select(AuditEntry.action).where(*theirs).order_by(AuditEntry.id))
     assert list(audit) == ["campaign.send", "campaign.pause", "campaign.resume", "campaign.complete"]
 
 

@@ -56,7 +56,8 @@ def test_a_tag_is_asked_for_given_and_taken_back(alice: Any) -> None:
     assert bearing("big-spender") == ["bea"] and "tagged big-spender" in toast(new)["text"]
     off = press(alice, "remove_tag", [ada.id, bea.id], "big-spender")
     assert bearing("big-spender") == [] and undo(alice, off) == "1 contact is as before." and bearing("big-spender") == ["bea"]
-    entries = db.session.scalars(select(AuditEntry.action).where(AuditEntry.target_type == "contact", AuditEntry.target_id == bea.id))
+    theirs = AuditEntry.target_type == "contact", AuditEntry.target_id == bea.id
+    entries = db.session.scalars(select(AuditEntry.action).where(*theirs).order_by(AuditEntry.id))
     assert list(entries) == ["contact.create", "contact.tag", "contact.untag", "contact.tag", "contact.untag", "contact.tag"]
 
 

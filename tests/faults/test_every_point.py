@@ -35,6 +35,8 @@ from webapp.sending.models import Attempt, Delivery
 pytestmark = pytest.mark.faults
 ROOT = Path(__file__).resolve().parents[2]
 KILLED = -signal.SIGKILL
+#: killed where the work is that reaches them: tests/campaigns/test_engine_exact.py and tests/imports/test_exactly.py
+ELSEWHERE = ("campaign.", "import.")
 #: in the docstring of `failpoints`
 EXAMPLES: set[str] = set()
 #: so many mails of strangers, letters by SMTP login and letters over the API
@@ -50,7 +52,7 @@ def points() -> list[str]:
     """The names of all fail points of the product."""
     hits = re.compile(r'failpoints\.hit\(\s*f?"([^"{]+)"')
     found = {name for file in (ROOT / "webapp").rglob("*.py") for name in hits.findall(file.read_text(encoding="utf-8"))}
-    return sorted(name for name in found - EXAMPLES if not name.startswith("campaign."))  # those: tests/campaigns/test_engine_exact.py
+    return sorted(name for name in found - EXAMPLES if not name.startswith(ELSEWHERE))
 
 
 #: a file that no packing makes small, so that its mail lies in the blob store

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import signal
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -12,7 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, select
 
-from tests.imports.files import as_csv, counts, found, upload
+from tests.automation.killing import work_in_child
+from tests.imports.files import as_csv, as_xlsx, counts, found, upload
 from webapp.contacts import erasing, groups, membership, service
 from webapp.contacts import tags as tagging
 from webapp.contacts.models import Consent, Contact, ContactGroup, ContactTag, GroupMember, Tag
@@ -25,6 +27,7 @@ from webapp.imports.models import ContactImport, ImportChange, ImportProblem
 from webapp.suppressions.adding import New, add_many
 from webapp.suppressions.models import Suppression
 
+KILLED = -signal.SIGKILL
 POINTS = ("import.claimed", "import.before_commit", "import.after_commit")
 #: columns that the index of words moves by itself, and ids, which are never given again
 ASIDE = {"is_indexed", "id", "created_at"}
@@ -67,10 +70,7 @@ def work_until_idle(tries: int = 200) -> int:
                 return killed
         except failpoints.Planted:
             killed += 1
-            db.session.rollback()
-            for job in db.session.scalars(select(ContactImport)):
-                job.lease_until = job.lease_owner = None  # as after the lease of a dead worker ran out
-            db.session.commit()
+            give_up_leases()
     raise AssertionError("it never ended")
 
 
@@ -132,12 +132,44 @@ def _killed_once() -> int:
     try:
         jobs.work_off(time.monotonic() + 30)
     except failpoints.Planted:
-        db.session.rollback()
-        for job in db.session.scalars(select(ContactImport)):
-            job.lease_until = job.lease_owner = None
-        db.session.commit()
+        give_up_leases()
         return 1
     return 0
+
+
+@pytest.mark.parametrize("point", [*POINTS, "import.converted", "import.undo_before_commit", "import.undo_after_commit"])
+def test_c22_a_worker_that_is_killed_on_an_import_or_its_undoing_leaves_it_to_the_next_one(
+    app: Any, alice: Any, small_batches: None, point: str
+) -> None:
+    """SIGKILL in a process of its own; the lease that it leaves runs out, and the next worker goes on."""
+    workspace_id, actor = alice.workspace.id, alice.actor
+    before = state(workspace_id)
+    rows = [["email", "name"], *([f"user{n}@example.org", f"Name {n}"] for n in range(30))]
+    file, name = (as_xlsx(*rows), "people.xlsx") if point == "import.converted" else (as_csv(*rows), "people.csv")
+    import_id = upload(alice, file, name=name)
+    if "undo" not in point:
+        assert work_in_child(app, lambda: failpoints.plant(f"{point}=kill@1")) == KILLED
+        give_up_leases()
+    work_until_idle()
+    assert (found(import_id).state, found(import_id).created) == ("finished", 30)
+    assert sorted(state(workspace_id)["contacts"]) == sorted(f"user{n}@example.org" for n in range(30))
+    imports.undo_import(actor, import_id)
+    db.session.commit()
+    if "undo" in point:
+        assert work_in_child(app, lambda: failpoints.plant(f"{point}=kill@2")) == KILLED
+        give_up_leases()
+    work_until_idle()
+    assert found(import_id).state == "undone"
+    assert state(workspace_id) == before
+
+
+def give_up_leases() -> None:
+    """As after the lease of a dead worker ran out."""
+    db.session.rollback()
+    begin_writing()
+    for job in db.session.scalars(select(ContactImport).execution_options(populate_existing=True)):
+        job.lease_until = job.lease_owner = None
+    db.session.commit()
 
 
 ADDRESS = st.integers(0, 9).map(lambda number: f"user{number}@example.org")

@@ -24,6 +24,15 @@ NOT_A_PAGE = {
     "domains.zone": "a file",
     "suppressions.export_file": "a file",
     "contacts.export_file": "a file",
+    "imports.errors_file": "a file",
+    "imports.left_file": "a file",
+    "campaigns.look_frame": "a letter in its frame; the editor around it is looked at",
+    "campaigns.letter_frame": "a letter in its frame",
+    "segments.count_part": "a fragment of the list of segments",
+    "tracking.pixel": "a picture",
+    "tracking.click": "leads to where a link of a mail leads",
+    "tracking.unsubscribe_page": "opened from a mail that was sent: tests/flows/test_campaign_story.py",
+    "tracking.view": "a letter, opened from a mail that was sent: tests/tracking/test_viewing.py",
     "audit.news": "a fragment that the audit log asks for",
     "audit.chain": "a fragment of the audit log",
     "tokens.first_call": "a fragment that waits for the first call",
@@ -45,6 +54,7 @@ MORE = {
     "/suppressions?q=nobody-there": 200, "/happenings?type=complained": 200,
     "/search?q=order": 200, "/search?q=nothing-has-these-words": 200, "/search?q=from:": 200, "/trash?q=nothing": 200,
     "/contacts?q=nobody-there": 200, "/contacts?tag=press&sort=name": 200, "/tags?q=nothing": 200, "/contact-groups?q=nothing": 200,
+    "/campaigns/1": 200, "/campaigns/1/recipients": 200, "/campaigns/2": 200, "/campaigns?q=nothing": 200,
     "/nowhere": 404, "/mail/999999": 404, "/domains/999999": 404,
 }  # fmt: skip
 

@@ -134,6 +134,9 @@ class Sample:
             "group_id": [row[0] for row in self.rows("SELECT id FROM contact_groups ORDER BY id LIMIT 2")],
             "field_id": [self.one("SELECT id FROM custom_fields ORDER BY id LIMIT 1")],
             "erasure_id": [self.one("SELECT id FROM erasures LIMIT 1")],
+            "campaign_id": [self.one("SELECT id FROM campaigns WHERE state = 'draft' LIMIT 1")],
+            "import_id": [self.one("SELECT id FROM contact_imports ORDER BY id LIMIT 1")],
+            "segment_id": [self.one("SELECT id FROM segments ORDER BY id LIMIT 1")],
             "change_id": [self.one("SELECT id FROM pick_changes LIMIT 1")],
         }  # fmt: skip
 
@@ -152,6 +155,9 @@ def _people(api: httpx.Client) -> None:
     _made(api, "/contacts", {"email": "l.holm@home.example", "name": "Lars Holm"})
     gone = _made(api, "/contacts", {"email": "forget.me@home.example", "name": "Nobody"})
     _made(api, f"/contacts/{gone['id']}/erase", {})
+    file = "email,name,frame size\nimported@home.example,Imported Person,54\nno address,Nobody,\n"
+    answer = api.post("/contacts/imports", files={"file": ("fair.csv", file, "text/csv")}, headers={"Idempotency-Key": uuid4().hex})
+    assert answer.status_code == 202, answer.text
 
 
 def _made(api: httpx.Client, path: str, body: dict[str, Any]) -> Any:

@@ -78,6 +78,7 @@ SCOPES: dict[str, Scope] = {
 #: scopes that reach all of a workspace, so a token that is limited to domains or mailboxes does not get through with them
 WHOLE_WORKSPACE = frozenset({
     "workspaces:write", "audit:read", "audit:write", "domains:create", "health:read", "suppressions:read", "suppressions:write",
+    "contacts:read", "contacts:write", "contacts:delete", "contacts:export", "contacts:erase",
     "campaigns:read", "campaigns:write", "campaigns:send",
     "trash:read", "trash:write",
 })
