@@ -64,7 +64,10 @@ def test_an_update_replaces_lists_merges_fields_and_tells_what_changed(alice: An
     assert [tag.name for tag in changed.tags] == ["lead", "new"] and [row.id for row in changed.groups] == [second.id]
     assert changed.custom_fields == {"a": "1", "c": 3}
     assert (number(alice, f"tag:{old.id}"), number(alice, f"group:{first.id}"), number(alice, f"group:{second.id}")) == (0, 0, 1)
-    assert events(alice, "contact.updated")[-1].details == {"changed": ["company", "custom_fields", "groups", "tags"]}
+    assert events(alice, "contact.updated")[-1].details == {
+        "changed": ["company", "custom_fields", "groups", "tags"], "tags": {"added": ["new"], "removed": ["old"]},
+        "groups": {"added": [second.name], "removed": [first.name]},
+    }  # fmt: skip
     before = len(events(alice, "contact.updated"))
     service.update_contact(alice.actor, contact.id, {"company": "Acme"})
     assert len(events(alice, "contact.updated")) == before, "nothing changed, nothing is told"

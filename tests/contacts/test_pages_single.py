@@ -147,6 +147,19 @@ def test_the_timeline_goes_on_page_by_page(alice: Any) -> None:
     assert rest.count("<h3><span>Changed") == 5 and "Came in" in rest and "Newest" in rest
 
 
+def test_the_timeline_says_which_tags_and_groups_came_and_went(alice: Any) -> None:
+    ada, news = make_contact(alice, "ada@acme.test", tags=["old"]), make_group(alice, "News")
+    alice.page.post(f"/contacts/{ada.id}/tags", {"tag": "vip"})
+    alice.api.post(f"/contact-groups/{news.id}/members", json={"contact_ids": [ada.id]})
+    alice.page.post("/picks/contact", {"action": f"remove_from_group:{news.id}", "ids": str(ada.id), "confirmed": "1", "next": "/contacts"})
+    begin_writing()
+    service.update_contact(alice.actor, ada.id, {"tags": ["press", "dealer"], "company": "Acme"})
+    db.session.commit()
+    page = alice.page.get(f"/contacts/{ada.id}").text
+    for step in ("tagged vip", "joined News", "left News", "company, tagged press and dealer, no longer tagged old and vip"):
+        assert f"<p>{step}</p>" in page, step
+
+
 def test_the_page_shows_the_campaigns_that_somebody_got(alice: Any) -> None:
     sent = make_sent_campaign(alice, "ada@acme.test", name="Autumn news")
     ada, campaign = sent.contacts[0], sent.campaign

@@ -1,4 +1,4 @@
-"""Campaigns that a contact got, for the page of the contact (`contacts.hanging`)."""
+"""Campaigns and other mail that a contact got, for the page of the contact (`contacts.hanging`)."""
 
 from collections.abc import Collection
 from typing import Any
@@ -12,7 +12,7 @@ from webapp.contacts.hanging import Got
 from webapp.contacts.models import Contact, Engagement
 from webapp.core.actor import Actor
 from webapp.core.db import db
-from webapp.sending.models import Delivery
+from webapp.sending.models import Delivery, Outgoing
 
 #: the newest of them
 MOST = 20
@@ -22,6 +22,14 @@ def names(actor: Actor, ids: Collection[int]) -> dict[int, str]:
     """Those of the campaigns that there are, by id."""
     query = select(Campaign.id, Campaign.name).where(Campaign.workspace_id == actor.workspace_id, Campaign.id.in_(ids))
     return {row.id: row.name for row in db.session.execute(query)}
+
+
+def subjects(actor: Actor, ids: Collection[int]) -> dict[int, str]:
+    """Subjects of outgoing mail by id, for who may see the sending log."""
+    if not actor.may("deliveries:read"):
+        return {}
+    query = select(Outgoing.id, Outgoing.subject).where(Outgoing.workspace_id == actor.workspace_id, Outgoing.id.in_(ids))
+    return {row.id: row.subject for row in db.session.execute(query)}
 
 
 def of_contact(actor: Actor, contact: Contact) -> list[Got]:

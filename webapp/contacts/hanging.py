@@ -3,6 +3,7 @@
     hanging.segments = lambda actor: [(7, "Big spenders")]        offered as a filter of the list
     hanging.campaigns = lambda actor, contact: [Got(…)]           shown on the page of a contact, newest first
     hanging.campaign_names = lambda actor, ids: {7: "Autumn"}      named in the timeline of a contact
+    hanging.mail_subjects = lambda actor, ids: {12: "Your order"}  by id of the outgoing mail, for the same
 """
 
 from collections.abc import Callable, Collection
@@ -40,3 +41,4 @@ def _nameless(*_: object) -> dict[int, str]:
 segments: Callable[[Actor], list[tuple[int, str]]] = _none
 campaigns: Callable[[Actor, Contact], list[Got]] = _nothing
 campaign_names: Callable[[Actor, Collection[int]], dict[int, str]] = _nameless
+mail_subjects: Callable[[Actor, Collection[int]], dict[int, str]] = _nameless

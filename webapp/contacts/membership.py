@@ -88,7 +88,7 @@ def _change(
     done = (link if adding else unlink)(actor.workspace_id, kind, owner_id, wanted)
     name = KINDS[kind][2](owner_id)
     if done:
-        touched(actor.workspace_id, done, KINDS[kind][3])
+        touched(actor.workspace_id, done, KINDS[kind][3], **{"added" if adding else "removed": [said[1].name]})
         audit.record(actor, *said, after={"contacts": len(done), "ids": done[:100]})
     return Changed(len(done), len(wanted) - len(done), counters.read(actor.workspace_id, name), tuple(done))
 
@@ -152,8 +152,8 @@ def replace(workspace_id: int, kind: str, contact_id: int, owner_ids: Sequence[i
     return bool(sums)
 
 
-def touched(workspace_id: int, contact_ids: Sequence[int], what: str) -> None:
-    """They changed: time, event, open pages."""
+def touched(workspace_id: int, contact_ids: Sequence[int], what: str, **names: list[str]) -> None:
+    """They changed: time, event, open pages. names: which tags or groups were `added` or `removed`"""
     change = update(Contact).where(among(Contact.id, contact_ids)).values(updated_at=utcnow())
     db.session.execute(change, execution_options={"synchronize_session": False})
-    note_updated(workspace_id, contact_ids, [what])
+    note_updated(workspace_id, contact_ids, [what], **({what: names} if names else {}))

@@ -53,7 +53,7 @@ def _change(actor: Actor, kind: str, adding: bool, owner: Any, ids: list[int]) -
     here = list(db.session.scalars(select(Contact.id).where(Contact.workspace_id == actor.workspace_id, among(Contact.id, ids))))
     done = (membership.link if adding else membership.unlink)(actor.workspace_id, kind, owner.id, here)
     if done:
-        membership.touched(actor.workspace_id, done, f"{kind}s")
+        membership.touched(actor.workspace_id, done, f"{kind}s", **{"added" if adding else "removed": [owner.name]})
         record(actor, VERBS[kind, adding], done, **{kind: owner.name})
     return done
 

@@ -107,13 +107,14 @@ def update_contact(actor: Actor, contact_id: int, changes: dict[str, Any], *, so
     if changed:
         with unless_taken("email", _taken(contact.address)):
             db.session.add(contact)
-    changed += _links(actor, contact, changes)
+    links = _links(actor, contact, changes)
+    changed += links
     if WORDY & set(changed):
         words.put([contact])
     if changed:
         contact.updated_at = utcnow()
         db.session.flush()
-        telling.note_updated(contact.workspace_id, [contact.id], changed)
+        telling.note_updated(contact.workspace_id, [contact.id], changed, **links)
         audit.record(actor, "contact.update", target(contact), before=before, after=snapshot(loaded(contact)))
     if changes.get("subscribed") is not None and bool(changes["subscribed"]) != contact.subscribed:
         change = subscribing.subscribe if changes["subscribed"] else subscribing.unsubscribe
@@ -138,18 +139,25 @@ def _write(contact: Contact, changes: dict[str, Any]) -> None:
         contact.custom_fields = field_values.merged(contact.workspace_id, contact.custom_fields, changes["custom_fields"])
 
 
-def _links(actor: Actor, contact: Contact, changes: dict[str, Any]) -> list[str]:
-    """Groups and tags of a change; returns which of both changed."""
-    changed = []
+def _links(actor: Actor, contact: Contact, changes: dict[str, Any]) -> dict[str, dict[str, list[str]]]:
+    """Groups and tags of a change; returns which of both changed, with the names that were added and removed."""
+    changed = {}
     if changes.get("group_ids") is not None:
         lists = groups.held(actor, changes["group_ids"])
         if membership.replace(actor.workspace_id, "group", contact.id, [group.id for group in lists]):
-            changed.append("groups")
+            changed["groups"] = _came_and_went(contact.groups, lists)
     if changes.get("tags") is not None:
         marks = _named(actor, changes["tags"])
         if membership.replace(actor.workspace_id, "tag", contact.id, [tag.id for tag in marks]):
-            changed.append("tags")
+            changed["tags"] = _came_and_went(contact.tags, marks)
     return changed
+
+
+def _came_and_went(before: Iterable[Any], after: Iterable[Any]) -> dict[str, list[str]]:
+    """Names of tags or groups."""
+    old, new = {row.id: row.name for row in before}, {row.id: row.name for row in after}
+    found = {"added": [new[key] for key in new if key not in old], "removed": [old[key] for key in old if key not in new]}
+    return {way: names for way, names in found.items() if names}
 
 
 def delete_contact(actor: Actor, contact_id: int) -> Contact:

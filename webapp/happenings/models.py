@@ -29,7 +29,7 @@ TYPES: dict[str, str] = {
     "clicked": "A link in the mail was followed; details.link and details.url say which, details.machine that it was no person",
     "unsubscribed": "The recipient wants no more campaigns",
     "contact.created": "A contact came in; details.source says how",
-    "contact.updated": "A contact was changed; details.changed names the fields",
+    "contact.updated": "A contact was changed; details.changed names the fields, details.tags and details.groups what came and went",
     "contact.deleted": "A contact was removed for good",
     "campaign.sent": "A campaign began to go out",
     "campaign.completed": "A campaign reached everybody; details.stats says how it went",

@@ -16,4 +16,5 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(bp)
     hanging.campaigns = received.of_contact
     hanging.campaign_names = received.names
+    hanging.mail_subjects = received.subjects
     menu.add("Send", "Campaigns", "campaigns.list_page", scope="campaigns:read", order=5)

@@ -16,6 +16,8 @@ OWN = {
 }  # fmt: skip
 #: what a change names -> what people read
 NAMES = {"subscribed": "subscribed again", "merged": "merged with another contact"}
+#: tags and groups that came and went, in words
+LISTS = {"tags": {"added": "tagged", "removed": "no longer tagged"}, "groups": {"added": "joined", "removed": "left"}}
 #: facts of mail that are shown as they are
 FACTS = ("subject", "bounce", "class", "reason", "feedback", "route", "status")
 MOST_TEXT = 200
@@ -25,16 +27,18 @@ def steps(actor: Actor, contact: Contact, rows: list[Event]) -> list[dict[str, A
     """[{tone, title, at, text, url, code}], in the order of the rows."""
     ids = {event.campaign_id for event in rows if event.campaign_id is not None}
     names = hanging.campaign_names(actor, ids) if ids else {}
-    return [_step(actor, contact, event, names) for event in rows]
+    mails = {event.outgoing_id for event in rows if event.outgoing_id is not None and event.campaign_id is None}
+    subjects = hanging.mail_subjects(actor, mails) if mails else {}
+    return [_step(actor, contact, event, names.get(event.campaign_id or 0) or subjects.get(event.outgoing_id or 0)) for event in rows]
 
 
-def _step(actor: Actor, contact: Contact, event: Event, names: dict[int, str]) -> dict[str, Any]:
+def _step(actor: Actor, contact: Contact, event: Event, about: str | None) -> dict[str, Any]:
     facts = event.details or {}
     tone, title = OWN.get(event.type, (state_tone(event.type), event.type.replace(".", " ").capitalize()))
     if facts.get("machine"):
         tone, title = "wait", f"{title} by a machine"
     other = event.recipient if event.recipient and event.recipient != contact.address else ""
-    text = ": ".join(filter(None, (names.get(event.campaign_id or 0), _text(event, facts)))) or TYPES.get(event.type, "")
+    text = ": ".join(filter(None, (about, _text(event, facts)))) or TYPES.get(event.type, "")
     return {
         "tone": tone, "title": title, "at": event.at, "text": f"{text}{f' ({other})' if other else ''}", "url": _url(actor, event),
         "code": _reply(facts),
@@ -46,12 +50,33 @@ def _text(event: Event, facts: dict[str, Any]) -> str:
     if event.type == "contact.created":
         return f"Added {SOURCES.get(source, source)}"
     if event.type == "contact.updated":
-        return _cut(", ".join(NAMES.get(str(name), str(name).replace("_", " ")) for name in facts.get("changed") or []))
+        return _cut(_changed(facts))
     if event.type == "unsubscribed":
         return CONSENT_SOURCES.get(source, source).capitalize()
     if event.type == "clicked":
         return _cut(str(facts.get("url", "")))
     return _cut(", ".join(str(facts[name]) for name in FACTS if facts.get(name)))
+
+
+def _changed(facts: dict[str, Any]) -> str:
+    """What a change changed: “company, tagged vip, left the group Newsletter”."""
+    said = []
+    for name in map(str, facts.get("changed") or []):
+        moved = facts.get(name) if name in LISTS else None
+        if not isinstance(moved, dict):
+            said.append(NAMES.get(name, name.replace("_", " ")))
+            continue
+        said += [f"{words} {_and(moved[way])}" for way, words in LISTS[name].items() if moved.get(way)]
+    return ", ".join(said)
+
+
+def _and(names: list[Any]) -> str:
+    """
+    >>> _and(["vip", "lead", "press"])
+    'vip, lead and press'
+    """
+    texts = [str(name) for name in names]
+    return " and ".join([*([", ".join(texts[:-1])] if len(texts) > 1 else []), *texts[-1:]])
 
 
 def _reply(facts: dict[str, Any]) -> str:
