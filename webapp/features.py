@@ -12,6 +12,7 @@ FEATURES = (
     "audit",
     "accounts",
     "tokens",
+    "standstill",
     "catcher",
     "picks",
     "domains",

@@ -52,9 +52,10 @@ def sweep() -> list[str]:
     """Ring for each drain that has due rows; returns their names."""
     rung = []
     begin_reading()
+    still = _rests()
     for item in queue.drains.values():
         try:
-            if item.due():
+            if not (still and item.leaves) and item.due():
                 rung.append(item.name)
         except SQLAlchemyError as error:
             logger.warning("cannot ask what is due for %s: %s", item.name, error)
@@ -64,6 +65,15 @@ def sweep() -> list[str]:
     for name in rung:
         queue.ring_now(name)
     return rung
+
+
+def _rests() -> bool:
+    try:
+        return queue.rests()
+    except SQLAlchemyError as error:
+        db.session.rollback()
+        logger.warning("cannot ask whether sending stands still: %s", error)
+        return False
 
 
 def do_chores(next_due: dict[str, float]) -> None:

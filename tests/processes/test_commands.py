@@ -18,6 +18,7 @@ PASSWORD = "correct horse battery"
 COMMANDS = [
     [], ["up"], ["web"], ["worker"], ["scheduler"], ["smtp"], ["settings"], ["migrate"], ["doctor"], ["map"], ["user"], ["user", "create"],
     ["user", "reset"], ["token"], ["token", "create"], ["token", "check"], ["audit"], ["audit", "verify"],
+    ["standstill"], ["standstill", "begin"], ["standstill", "end"],
 ]  # fmt: skip
 
 

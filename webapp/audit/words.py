@@ -69,6 +69,8 @@ WHOLE = {
     "contact_group.remove": ("removed members from", True),
     "tag.add": ("gave contacts the tag", True),
     "tag.remove": ("took from contacts the tag", True),
+    "installation.stop": ("stopped all sending of", True),
+    "installation.go_on": ("said that this is the only copy of", True),
     "custom_field.order": ("changed the order of", True),
 }
 

@@ -17,7 +17,7 @@ def has_due() -> bool:
     return evaluation.has_due() or steps.has_due()
 
 
-@drain(runs.DRAIN, queue="mail", due=has_due)
+@drain(runs.DRAIN, queue="mail", due=has_due, leaves=True)
 def work(until: float) -> bool:
     """Plans first, so that every mail gets its runs; then the runs."""
     planned = evaluation.work(until)

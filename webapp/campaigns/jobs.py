@@ -9,7 +9,7 @@ from webapp.core.queue import drain, is_waiting
 from webapp.sending import campaigned
 
 
-@drain(life.DRAIN, queue="campaigns", due=engine.is_due)
+@drain(life.DRAIN, queue="campaigns", due=engine.is_due, leaves=True)
 def send_campaigns(until: float) -> bool:
     """Begin, send, end; whatever waits in the queue `mail` goes first."""
     return engine.drain(until, gives_way=partial(is_waiting, "mail"))

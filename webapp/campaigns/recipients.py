@@ -18,6 +18,7 @@ from webapp.core.paging import Page, PageRequest, keyset, read_cursor
 from webapp.sending.listing import filtered
 from webapp.sending.models import STATES, Delivery
 from webapp.sending.why import why
+from webapp.standstill import service as standstill
 
 #: deed -> the column that says when
 DEEDS = {
@@ -49,8 +50,8 @@ def list_recipients(actor: Actor, campaign: Campaign, asked: PageRequest, filter
     elif not narrowed and status is None:
         query = query.where(Delivery.id.in_(_nearest(campaign, asked)))
     page = keyset(query, asked, keys=[key], total=None if narrowed else _total(campaign, status), scalars=False)
-    now = database_now()
-    page.items = [SimpleNamespace(**row._mapping, why=why(row, now)) for row in page.items]
+    now, still = database_now(), standstill.stands()
+    page.items = [SimpleNamespace(**row._mapping, why=why(row, now, still)) for row in page.items]
     return page
 
 

@@ -15,6 +15,7 @@ from webapp.cli.doctor import doctor
 from webapp.cli.house import map_, migrate, settings
 from webapp.cli.people import user
 from webapp.cli.processes import scheduler_part, smtp_part, up, web_part, worker_part
+from webapp.cli.standstill import standstill
 from webapp.cli.tokens import token
 from webapp.core.errors import HouseError
 from webapp.processes import heap
@@ -31,7 +32,9 @@ def cli(context: click.Context) -> None:
         context.invoke(up)
 
 
-for command in (up, demo, web_part, worker_part, scheduler_part, smtp_part, settings, migrate, doctor, user, token, audit, map_):
+for command in (
+    up, demo, web_part, worker_part, scheduler_part, smtp_part, settings, migrate, doctor, standstill, user, token, audit, map_,
+):  # fmt: skip
     cli.add_command(command)
 
 

@@ -10,6 +10,7 @@ from webapp.processes import ports, web
 from webapp.processes import up as everything
 from webapp.processes.redis_server import with_embedded
 from webapp.settings import Settings, load_settings
+from webapp.standstill import service as standstill
 
 
 @click.command("up")
@@ -60,4 +61,6 @@ def _application(settings: Settings) -> Flask:
         migrate.refuse_newer(app)
     except RuntimeError as error:
         raise click.ClickException(str(error)) from None
+    with app.app_context():
+        standstill.look()
     return app

@@ -33,12 +33,16 @@ FLAG_S = 30
 
 @dataclass(frozen=True)
 class Drain:
-    """One kind of background work. `work(until)` runs until `time.monotonic() >= until`; True when nothing due was left."""
+    """One kind of background work. `work(until)` runs until `time.monotonic() >= until`; True when nothing due was left.
+
+    leaves  whether it may send something out of this installation; such work rests while the installation stands still
+    """
 
     name: str
     queue: str
     due: Callable[[], bool]
     work: Callable[[float], bool]
+    leaves: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,13 +56,17 @@ class Chore:
 
 drains: dict[str, Drain] = {}
 chores: dict[str, Chore] = {}
+#: asked before work that leaves: whether it has to rest; outside of any transaction
+brakes: list[Callable[[], bool]] = []
 
 
-def drain(name: str, *, queue: str, due: Callable[[], bool]) -> Callable[[Callable[[float], bool]], Callable[[float], bool]]:
-    """Register a drain. `due` says by one indexed query whether any row waits for it now."""
+def drain(
+    name: str, *, queue: str, due: Callable[[], bool], leaves: bool = False
+) -> Callable[[Callable[[float], bool]], Callable[[float], bool]]:
+    """Register a drain. `due` says by one indexed query whether any row waits for it now; `leaves` as in `Drain`."""
 
     def register(work: Callable[[float], bool]) -> Callable[[float], bool]:
-        drains[name] = Drain(name, queue, due, work)
+        drains[name] = Drain(name, queue, due, work, leaves)
         return work
 
     return register
@@ -143,6 +151,11 @@ def is_waiting(queue: str) -> bool:
         return False
 
 
+def rests() -> bool:
+    """Whether work that leaves rests now. Ends the current transaction."""
+    return any(ask() for ask in brakes)
+
+
 def take_flag(name: str) -> None:
     client: redis.Redis = current_app.extensions["redis"]
     try:
@@ -155,6 +168,8 @@ def perform(name: str) -> bool:
     """What a job does: take the flag away, work until the budget is used, ring again for what is left."""
     take_flag(name)
     failpoints.hit("queue.flag_taken")
+    if drains[name].leaves and rests():
+        return True
     finished = drains[name].work(time.monotonic() + BUDGET_S)
     if not finished:
         ring_now(name)
@@ -165,7 +180,8 @@ def run_all(limit: int = 50) -> int:
     """Work everything off in this process, until nothing is due; for tests and for `demo`. Returns how many rounds ran."""
     rounds = 0
     for _ in range(limit):
-        due = [d for d in list(drains.values()) if d.due()]
+        still = rests()
+        due = [d for d in list(drains.values()) if not (still and d.leaves) and d.due()]
         db.session.rollback()
         if not due:
             return rounds

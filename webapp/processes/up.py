@@ -28,6 +28,7 @@ from webapp.processes.console import Console
 from webapp.processes.redis_server import EmbeddedRedis, NoRedis
 from webapp.processes.supervisor import Supervisor
 from webapp.settings import Settings
+from webapp.standstill import service as standstill
 
 
 class CannotStart(RuntimeError):
@@ -169,6 +170,8 @@ def _prepare(app: Flask, guest: Guest | None = None) -> bytes:
     try:
         aftermath.forget_earlier_lives(app)
         migrated = migrate.upgrade(app)
+        with app.app_context():
+            standstill.look()
         links.make_first_owner(app)
         found = guest.prepare(app) if guest is not None else {}
         return json.dumps({"migrated": migrated, "setup_url": links.setup_url(app), "guest": found}).encode()

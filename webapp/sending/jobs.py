@@ -11,7 +11,7 @@ def is_due() -> bool:
     return ledger.has_due(("transactional",)) or ledger.has_expired() or recover.has_left()
 
 
-@drain("sending.drain", queue="mail", due=is_due)
+@drain("sending.drain", queue="mail", due=is_due, leaves=True)
 def send_due(until: float) -> bool:
     """Hand over what is due; running it twice at once is harmless, since rows are claimed."""
     return work.drain(until, ("transactional",))
@@ -22,13 +22,13 @@ def is_bulk_due() -> bool:
     return ledger.has_due(("bulk",))
 
 
-@drain("sending.bulk", queue="campaigns", due=is_bulk_due)
+@drain("sending.bulk", queue="campaigns", due=is_bulk_due, leaves=True)
 def send_bulk(until: float) -> bool:
     """Hand over bulk mail; a transactional row that becomes due meanwhile goes first, and whatever waits in the queue `mail`."""
     return work.drain(until, ("bulk",), gives_way=partial(is_waiting, "mail"))
 
 
-@drain("sending.report", queue="mail", due=reports.has_due)
+@drain("sending.report", queue="mail", due=reports.has_due, leaves=True)
 def tell_senders(until: float) -> bool:
     """Senders hear of what was not delivered, and of what takes long."""
     return reports.work_off(until)

@@ -10,6 +10,7 @@ from webapp.sending import why
 from webapp.sending.models import STATES, STREAMS
 from webapp.sending.submitting import MOST_RECIPIENTS
 from webapp.sending.writing import MOST_ATTACHMENTS, MOST_HEADERS
+from webapp.standstill import service as standstill
 
 #: text and HTML of one mail, in characters; the size of the whole mail is limited by the mailbox
 MOST_TEXT = 10_000_000
@@ -74,7 +75,7 @@ class DeliveryOut(Shape):
     recipient = fields.String(required=True)
     domain = fields.String(required=True)
     state = Choice(*STATES, required=True)
-    why = fields.Function(lambda row: why.why(row, database_now()), required=True, metadata={"type": "string"})
+    why = fields.Function(lambda row: why.why(row, database_now(), standstill.stands()), required=True, metadata={"type": "string"})
     bounce = Choice("hard", "soft", "expired", required=True, allow_none=True)
     stream = Choice(*STREAMS, required=True)
     kind = fields.String(required=True)

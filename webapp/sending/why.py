@@ -36,10 +36,19 @@ class Row(Protocol):
     finished_at: datetime | None
 
 
-def why(row: Row, now: datetime) -> str:
-    """One sentence: what happened, why, and what comes next."""
+def why(row: Row, now: datetime, stands_still: bool = False) -> str:
+    """One sentence: what happened, why, and what comes next.
+
+    stands_still  nothing leaves this installation at present
+    """
+    if stands_still and row.next_attempt_at is not None and row.state in ("queued", "deferred", "uncertain"):
+        return _STILL
     say = _SENTENCES.get(row.state)
     return say(row, now).replace("….", "…") if say else f"Its state is {row.state}."
+
+
+#: of a row that would go, were the installation not taken for a copy
+_STILL = "Waits because sending stands still: an admin has to say first that this installation is no copy of one that still runs."
 
 
 def _queued(row: Row, now: datetime) -> str:

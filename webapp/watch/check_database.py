@@ -8,14 +8,12 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from webapp.core import migrate
+from webapp.core import migrate, mounts
 from webapp.core.config import settings
 from webapp.core.db import db, is_sqlite
 from webapp.settings import Settings
 from webapp.watch.findings import Finding, fail, ok, warn
 
-#: file systems on which SQLite's locks or syncs cannot be trusted
-SHARED_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "fuse.sshfs", "9p", "ceph", "glusterfs"}
 #: a transaction that is open for so long keeps others waiting and vacuum from its work
 LONG_TRANSACTION_S = 60
 #: the share of PostgreSQL's connections from which on the next part may find none
@@ -91,8 +89,8 @@ def _sqlite(file: Path | None) -> Iterator[Finding]:
             yield fail("database", f"{name} is {found} instead of {value}.", harm, "Restart Mailroom; nothing else should open its file.")
     if not wrong:
         yield ok("database", "SQLite with WAL and full sync.")
-    kind = file_system(settings().instance)
-    if kind in SHARED_FILE_SYSTEMS:
+    kind = mounts.file_system(settings().instance)
+    if kind in mounts.SHARED:
         yield fail(
             "database", f"Its file lies on {kind}.", "SQLite's locks cannot be trusted there; two writers can damage it.",
             "Move MAILROOM_INSTANCE to a local disk, or use PostgreSQL.",
@@ -157,16 +155,6 @@ def _long_transactions() -> Iterator[Finding]:
             "Rows that it holds cannot be changed, and vacuum frees no space behind it.",
             f"If nobody knows it: SELECT pg_terminate_backend({row.pid});",
         )  # fmt: skip
-
-
-def file_system(folder: Path) -> str:
-    """The type of the file system that holds the folder, where /proc tells; else ""."""
-    try:
-        mounts = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
-    except OSError:
-        return ""
-    holding = [mount for mount in mounts if folder == Path(mount[1]) or Path(mount[1]) in folder.parents]
-    return max(holding, key=lambda mount: len(mount[1]))[2] if holding else ""
 
 
 def _first_line(error: DBAPIError) -> str:

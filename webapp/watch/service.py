@@ -2,17 +2,16 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
-from webapp.accounts.models import Workspace
 from webapp.core import heartbeat
 from webapp.core.actor import Actor
 from webapp.core.config import settings
 from webapp.core.db import db
 from webapp.core.heartbeat import Report
 from webapp.settings import Settings
-from webapp.watch import check_clock, check_database, check_disk, check_names, check_queue, check_redis, check_way_out, queues
+from webapp.standstill import service as standstill
+from webapp.watch import check_clock, check_copy, check_database, check_disk, check_names, check_queue, check_redis, check_way_out, queues
 from webapp.watch.findings import Finding
 
 SCOPE = "health:read"
@@ -20,8 +19,7 @@ SCOPE = "health:read"
 
 def runs_it(actor: Actor) -> bool:
     """Whether this actor's workspace is the one that the installation was set up with; its admins look after the machine."""
-    first = db.session.scalar(select(Workspace.id).where(Workspace.deleted_at.is_(None)).order_by(Workspace.id).limit(1))
-    return actor.workspace_id == first
+    return standstill.runs_it(actor)
 
 
 def examine(*, asks_others: bool = True) -> Iterator[Finding]:
@@ -47,6 +45,7 @@ def of_settings(known: Settings) -> Iterator[Finding]:
 
 def _of_rows(said: list[Report] | None) -> Iterator[Finding]:
     try:
+        yield from check_copy.place()
         yield from check_clock.clock(said)
         yield from check_queue.queue(queues.look(), said)
         yield from check_names.domains()
