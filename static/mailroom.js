@@ -194,17 +194,74 @@
 
   // ---- longer forms: data-watch tells what is not saved, data-insert puts a text where the cursor was in the field data-into names
   let unsaved = false, lastField = null;
-  const markUnsaved = (form) => {
-    unsaved = true;
-    for (const mark of all(`[data-unsaved="${CSS.escape(form.id)}"]`)) mark.hidden = false;
+  const markUnsaved = (form, is = true) => {
+    unsaved = is;
+    for (const mark of all(`[data-unsaved="${CSS.escape(form.id)}"]`)) { mark.hidden = !is; mark.textContent = "not saved"; }
+    for (const mark of all("[data-saved]")) mark.hidden = is;
   };
   document.addEventListener("input", (event) => {
     const form = event.target.form;
-    if (form?.matches?.("[data-watch]") && !event.target.matches("[name=preview_as], [name=width]")) markUnsaved(form);
+    if (!form?.matches?.("[data-watch]") || event.target.matches("[name=preview_as], [name=width]")) return;
+    markUnsaved(form);
+    saveSoon(form);
   });
   document.addEventListener("focusin", (event) => { if (event.target.matches("[data-watch] :is(textarea, input[type=text])")) lastField = event.target; });
-  document.addEventListener("submit", (event) => { if (event.target.matches("[data-watch]")) unsaved = false; });
-  addEventListener("beforeunload", (event) => { if (unsaved) event.preventDefault(); });
+  document.addEventListener("submit", (event) => {
+    const form = event.target;
+    if (!form.matches("[data-watch]")) return;
+    if (saving) { event.preventDefault(); saving.finally(() => form.requestSubmit(event.submitter)); return; }   // one answer after the other
+    clearTimeout(soon);
+    unsaved = false;
+  });
+  addEventListener("beforeunload", (event) => {
+    if (!unsaved) return;
+    event.preventDefault();
+    for (const form of all("form[data-autosave]")) saveNow(form);
+  });
+
+  // ---- data-autosave: the form is posted there a moment after typing stops. 200 answers with the mark for [data-saved], which bears the
+  // stamp of what is kept now; 409 with what stands in the way, and nothing is saved by itself any more; all else is tried again
+  let edits = 0, soon = 0, since = 0, saving = null;
+  const saveSoon = (form, after = 1500) => {
+    if (!form.dataset.autosave) return;
+    edits++;
+    since ||= Date.now();
+    clearTimeout(soon);
+    soon = setTimeout(() => saveNow(form), Math.max(0, Math.min(after, since + 10000 - Date.now())));   // who never pauses is saved too
+  };
+  const saveNow = (form) => {
+    if (saving || !form.dataset.autosave) return;               // what comes while it is saved is saved next
+    clearTimeout(soon);
+    saving = post(form).finally(() => { saving = null; });
+  };
+  const post = async (form) => {
+    const before = edits;
+    since = 0;
+    const body = new URLSearchParams(new FormData(form));
+    const answer = await fetch(form.dataset.autosave, { method: "POST", body, headers: { "HX-Request": "true", "X-CSRFToken": csrf() }, redirect: "manual" }).catch(() => null);
+    const text = answer && [200, 409].includes(answer.status) && !answer.headers.get("HX-Redirect") ? await answer.text() : "";
+    if (answer?.status === 409) {
+      delete form.dataset.autosave;
+      const slot = find("[data-clash]");
+      slot.innerHTML = text;
+      localTimes(slot);
+      slot.scrollIntoView({ block: "nearest" });
+    } else if (text) {
+      for (const mark of all("[data-saved]")) { mark.innerHTML = text; localTimes(mark); }
+      form.elements.stamp.value = find("[data-saved] [data-stamp]").dataset.stamp;
+      if (before === edits) markUnsaved(form, false); else soon = setTimeout(() => saveNow(form), 1500);
+    } else {
+      const why = answer?.headers.get("HX-Redirect") ? "signed out" : answer ? `error ${answer.status}` : "no connection";
+      for (const mark of all(`[data-unsaved="${CSS.escape(form.id)}"]`)) mark.textContent = `not saved: ${why}; tried again`;
+      soon = setTimeout(() => saveNow(form), 10000);
+    }
+  };
+  document.addEventListener("keydown", (event) => {
+    const form = (event.ctrlKey || event.metaKey) && event.key === "s" && find("form[data-watch]");
+    if (!form) return;
+    event.preventDefault();
+    if (form.dataset.autosave) { markUnsaved(form); edits++; saveNow(form); } else find("button[name=stay]")?.click();
+  });
   document.addEventListener("click", (event) => {
     const button = event.target.closest?.("[data-insert]"), form = button?.closest("form");
     if (!form) return;

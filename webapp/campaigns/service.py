@@ -9,7 +9,7 @@ from sqlalchemy.orm import defer
 from webapp.audit import service as audit
 from webapp.campaigns import audience, checks, life
 from webapp.campaigns.models import EDITABLE, STATES, Campaign
-from webapp.campaigns.rows import FIXED_ONCE_STARTED, WRITABLE, get, snapshot, target
+from webapp.campaigns.rows import AUDIENCE, FIXED_ONCE_STARTED, WRITABLE, get, snapshot, target
 from webapp.contacts.models import Engagement, LinkClick
 from webapp.core import counters, live, trash
 from webapp.core.actor import Actor
@@ -87,10 +87,11 @@ def count_states(actor: Actor) -> dict[str, int]:
     return {state: found.get(state, 0) for state in STATES}
 
 
-def update_campaign(actor: Actor, campaign_id: int, changes: dict[str, Any]) -> Campaign:
+def update_campaign(actor: Actor, campaign_id: int, changes: dict[str, Any], *, told: bool = True) -> Campaign:
     """Change what is given. What already left stays as it was: a change of a paused campaign is a new version for those who are left.
 
     changes  any of `rows.WRITABLE`, and schedule_at (None: back to a draft) with schedule_zone
+    told     False where the newest entry of the audit log speaks for this change too (`autosaving`)
     raises   InvalidState while it is sending or after it ended, and for who gets a paused one; Invalid; Forbidden to change what waits
              to be sent without campaigns:send
     """
@@ -112,12 +113,13 @@ def update_campaign(actor: Actor, campaign_id: int, changes: dict[str, Any]) -> 
         checks.require_ready(campaign)
     db.session.flush()
     if snapshot(campaign) != before:
-        if campaign.started_at is None:
-            estimate(campaign)
-        else:
+        if campaign.started_at is not None:
             campaign.version += 1
+        elif told or set(written) & set(AUDIENCE):
+            estimate(campaign)
         db.session.flush()
-        audit.record(actor, "campaign.update", target(campaign), before=before, after=snapshot(campaign))
+        if told:
+            audit.record(actor, "campaign.update", target(campaign), before=before, after=snapshot(campaign))
         live.notify(actor.workspace_id, LIVE_EVENT)
     if "schedule_at" in changes:
         campaign = _reschedule(actor, campaign, changes)

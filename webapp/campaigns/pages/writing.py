@@ -6,7 +6,7 @@ from flask import Response, request, url_for
 from sqlalchemy import select
 
 from webapp.accounts.forms import add_errors
-from webapp.campaigns import accounts, letters, looks, reach, service, trials
+from webapp.campaigns import accounts, autosaving, letters, looks, reach, service, trials
 from webapp.campaigns.forms import LetterForm
 from webapp.campaigns.models import EDITABLE, Campaign
 from webapp.campaigns.pages.base import bp
@@ -15,7 +15,7 @@ from webapp.contacts.models import Contact, CustomField
 from webapp.core.access import current_actor, needs
 from webapp.core.actor import Actor
 from webapp.core.db import db
-from webapp.core.errors import HouseError, Invalid, InvalidState
+from webapp.core.errors import Conflict, HouseError, Invalid, InvalidState
 from webapp.core.htmx import redirect_to, render
 from webapp.mail.address import BadAddress, normalise
 from webapp.mail.letter.model import TAGS
@@ -55,7 +55,7 @@ def save(campaign_id: int) -> Response:
         return _page(actor, campaign, form, seen=_look(actor, campaign, form))
     if form.validate():
         try:
-            service.of_others(actor, campaign_id, _stamp(form))
+            service.of_others(actor, campaign_id, _stamp(request.form.get("over") or form.stamp.data))
             service.update_campaign(actor, campaign_id, _changes(form, campaign))
             goal = ".edit_page" if request.form.get("stay") else ".show_page"
             return redirect_to(url_for(goal, campaign_id=campaign_id), toast="Saved")
@@ -63,12 +63,36 @@ def save(campaign_id: int) -> Response:
             db.session.rollback()
             _add_errors(form, refused)
             campaign = service.get_campaign(actor, campaign_id)
-            return _page(actor, campaign, form, status=refused.status)
+            clash = autosaving.last_saver(actor, campaign) if isinstance(refused, Conflict) else None
+            return _page(actor, campaign, form, status=refused.status, clash=clash)
     return _page(actor, campaign, form, status=422)
 
 
-def _stamp(form: LetterForm) -> int:
-    text = form.stamp.data or ""
+@bp.post("/campaigns/<int:campaign_id>/autosave")
+@needs("campaigns:write")
+def autosave(campaign_id: int) -> Response:
+    """What was typed so far, a moment after typing stopped. Fields that cannot be kept stay as they were and are named."""
+    actor = current_actor()
+    form = LetterForm()
+    _offer(actor, service.get_campaign(actor, campaign_id), form)
+    form.validate()
+    refused = {name: list(texts) for name, texts in form.errors.items() if name and name != "csrf_token"}
+    values = {name: value for name, value in form.values().items() if name not in refused}
+    if not values.get("from_email"):
+        values.pop("from_email", None)
+    try:
+        kept = autosaving.save(actor, campaign_id, _stamp(form.stamp.data), values)
+    except (Conflict, InvalidState) as error:
+        db.session.rollback()
+        campaign = service.get_campaign(actor, campaign_id)
+        clash = autosaving.last_saver(actor, campaign) if campaign.state == "draft" else None
+        return render("campaigns/_clash.html", status=409, campaign=campaign, clash=clash, refused=error, stamp=service.stamp(campaign))
+    problems = {form[name].label.text: " ".join(texts) for name, texts in {**refused, **kept.refused}.items()}
+    return render("campaigns/_saved.html", campaign=kept.campaign, stamp=service.stamp(kept.campaign), problems=problems)
+
+
+def _stamp(text: str | None) -> int:
+    text = text or ""
     return int(text) if text.isdecimal() and len(text) < 19 else 0
 
 
@@ -91,7 +115,9 @@ def _add_errors(form: LetterForm, refused: HouseError) -> None:
     add_errors(form, Invalid(refused.message, fields=fields), spare="name")
 
 
-def _page(actor: Actor, campaign: Campaign, form: LetterForm, *, status: int = 200, seen: Any = None) -> Response:
+def _page(
+    actor: Actor, campaign: Campaign, form: LetterForm, *, status: int = 200, seen: Any = None, clash: autosaving.Saver | None = None
+) -> Response:
     if not form.mailbox_id.choices:
         _offer(actor, campaign, form)
     reached = reach.of_campaign(campaign) if status == 200 and request.method == "GET" else None
@@ -100,7 +126,7 @@ def _page(actor: Actor, campaign: Campaign, form: LetterForm, *, status: int = 2
         "campaigns/edit.html", status=status, campaign=campaign, form=form, tags=TAGS, seen=seen or None, sandbox=looks.SANDBOX,
         custom=list(db.session.execute(custom.order_by(CustomField.position, CustomField.id).limit(MOST_CUSTOM))),
         examples=reach.examples(actor, campaign), domains=accounts.verified_domains(actor), reached=reached,
-        settled=campaign.started_at is not None, may_send=actor.may("campaigns:send"),
+        settled=campaign.started_at is not None, may_send=actor.may("campaigns:send"), clash=clash, stamp=service.stamp(campaign),
     )  # fmt: skip
 
 
