@@ -7,21 +7,24 @@
 """
 
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import Engine, event
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.fakes import fake_outside
-from tests.people import Person, make_people
-from tests.servers import PostgresServer, RedisServer, empty_postgres, fresh_sqlite
+from tests.people import Person
+from tests.servers import PostgresServer, RedisServer
+from tests.stamp import Stamp, people_in
 from webapp import create_app
 from webapp.campaigns import compiling
-from webapp.core import migrate, queue
+from webapp.core import migrate, queue, secrets
 from webapp.core.db import begin_writing, db
 from webapp.core.outside import Outside
 from webapp.settings import load_settings
@@ -31,6 +34,13 @@ from webapp.tracking import hits, targets
 pytest_plugins = ["tests.plugins.counts"]
 WITHOUT = set(filter(None, os.environ.get("WITHOUT", "").split(",")))
 DATABASES = [name for name in ("sqlite", "postgres") if name not in WITHOUT]
+
+
+@event.listens_for(Engine, "connect")
+def _leave_the_disk_in_peace(connection: Any, _record: Any) -> None:
+    """Tests end processes and never the power: what SQLite handed to the system is safe without a wait for the disk at each commit."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous=OFF")
 
 
 @pytest.fixture(scope="session")
@@ -48,17 +58,17 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
 
 
 @pytest.fixture(scope="session")
-def apps() -> dict[str, Any]:
+def stamps() -> dict[str, Stamp]:
     """One application per database and process; its data is emptied before each test."""
     return {}
 
 
 @pytest.fixture(params=DATABASES)
 def app(
-    request: pytest.FixtureRequest, apps: dict[str, Any], redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, stamps: dict[str, Stamp], redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Any]:
     kind = request.param
-    if kind not in apps:
+    if kind not in stamps:
         home = tmp_path_factory.mktemp(f"instance-{kind}")
         url = request.getfixturevalue("postgres_server").create("mailroom") if kind == "postgres" else f"sqlite:///{home}/mailroom.sqlite"
         settings = load_settings(
@@ -69,20 +79,21 @@ def app(
             },
             dotenv=None,
         )  # fmt: skip
-        apps[kind] = create_app(settings)
-        apps[kind].config[calls.SETTING] = 0  # no thread writes into a database that the next test empties
-        migrate.upgrade(apps[kind])
-        if kind == "sqlite":
-            fresh_sqlite(apps[kind], home, save=True)
-    application = apps[kind]
+        made = create_app(settings)
+        made.config[calls.SETTING] = 0  # no thread writes into a database that the next test empties
+        migrate.upgrade(made)
+        stamps[kind] = Stamp(made)
+    stamp = stamps[kind]
+    application = stamp.app
     config, extensions = dict(application.config), dict(application.extensions)
     begin_writing()
     with application.app_context():
-        if kind == "sqlite":
-            fresh_sqlite(application, application.config["SETTINGS"].instance)
+        if "people" in request.fixturenames:
+            stamp.put_in()
         else:
-            empty_postgres()
+            stamp.empty()
         application.extensions["redis"].flushdb()
+        secrets.configure(application.config["SETTINGS"].secret_keys)  # another application of this process may have had others
         for remembers in (door.forget_all, compiling.forget, hits.forget, targets.forget):
             remembers()
         yield application
@@ -103,7 +114,7 @@ def outside(app: Any) -> Outside:
 
 @pytest.fixture
 def people(app: Any) -> dict[str, Person]:
-    return make_people(app)
+    return people_in(app)
 
 
 @pytest.fixture

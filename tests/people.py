@@ -51,9 +51,9 @@ class PageClient:
     """A signed-in browser without JavaScript: posts carry the CSRF token; `htmx=True` makes an htmx request."""
 
     def __init__(self, app: Any, session_value: str | None) -> None:
-        self.app = app
+        self.app, self.session = app, str(session_value)
         self.client = app.test_client()
-        raw = hashlib.sha256(str(session_value).encode()).hexdigest()
+        raw = hashlib.sha256(self.session.encode()).hexdigest()
         with self.client.session_transaction() as cookie:
             if session_value:
                 cookie["_user_id"] = session_value

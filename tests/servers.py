@@ -111,27 +111,35 @@ def _remember(connection: Any, _record: Any) -> None:
         _opened.append((connection.execute("PRAGMA database_list").fetchone()[2], connection))
 
 
-def fresh_sqlite(app: Any, home: Path, save: bool = False) -> None:
-    """Put the empty, migrated database file in place of the used one (or save it as that)."""
-    file, empty = Path(home) / "mailroom.sqlite", Path(home) / "empty.sqlite"
+def save_sqlite(app: Any, home: Path, name: str) -> None:
+    """Keep the database file as it is now under a name for `fresh_sqlite`."""
     with app.app_context():
-        if save:
-            own: Any = db.engine.raw_connection()  # no transaction begins on it, in which a checkpoint would be refused
-            own.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            own.close()
-        db.session.remove()
-        db.engine.dispose()
-    # one that a thread or a second application of the last test still holds would share its write-ahead index with the new file
-    for name, connection in _opened:
-        if name == str(file):
-            connection.close()
-    _opened[:] = [(name, connection) for name, connection in _opened if name != str(file)]
-    if save:
-        shutil.copyfile(file, empty)
-        return
+        own: Any = db.engine.raw_connection()  # no transaction begins on it, in which a checkpoint would be refused
+        own.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        own.close()
+    _let_go(app, Path(home) / "mailroom.sqlite")
+    shutil.copyfile(Path(home) / "mailroom.sqlite", Path(home) / f"{name}.sqlite")
+
+
+def fresh_sqlite(app: Any, home: Path, name: str) -> None:
+    """Put a saved database file in place of the used one."""
+    file = Path(home) / "mailroom.sqlite"
+    _let_go(app, file)
     for leftover in (f"{file}-wal", f"{file}-shm"):
         Path(leftover).unlink(missing_ok=True)
-    shutil.copyfile(empty, file)
+    shutil.copyfile(Path(home) / f"{name}.sqlite", file)
+
+
+def _let_go(app: Any, file: Path) -> None:
+    """Close every connection to the file: also one that a thread or a second application of the last test still holds would share its
+    write-ahead index with the new file."""
+    with app.app_context():
+        db.session.remove()
+        db.engine.dispose()
+    for opened, connection in _opened:
+        if opened == str(file):
+            connection.close()
+    _opened[:] = [(opened, connection) for opened, connection in _opened if opened != str(file)]
 
 
 EMPTY = """
@@ -141,17 +149,55 @@ DO $$ DECLARE name text; BEGIN
         EXECUTE 'DELETE FROM ' || quote_ident(name);
     END LOOP;
     PERFORM setval(quote_ident(schemaname) || '.' || quote_ident(sequencename), 1, false) FROM pg_sequences WHERE last_value IS NOT NULL;
-END $$
+END $$;
+"""
+#: copies of all tables that have rows beside the tables themselves, and where the numbers of their rows stand
+KEEP = """
+DROP SCHEMA IF EXISTS kept, kept_numbers CASCADE;
+CREATE SCHEMA kept;
+CREATE SCHEMA kept_numbers;
+CREATE TABLE kept_numbers.of AS
+    SELECT quote_ident(schemaname) || '.' || quote_ident(sequencename) AS name, last_value FROM pg_sequences WHERE last_value IS NOT NULL;
+DO $$ DECLARE name text; filled bool; BEGIN
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version' LOOP
+        EXECUTE format('SELECT EXISTS (SELECT 1 FROM public.%I)', name) INTO filled;
+        IF filled THEN EXECUTE format('CREATE TABLE kept.%I AS TABLE public.%I', name, name); END IF;
+    END LOOP;
+END $$;
+"""
+PUT_BACK = """
+DO $$ DECLARE name text; BEGIN
+    SET LOCAL session_replication_role = replica;
+    FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'kept' LOOP
+        EXECUTE format('INSERT INTO public.%I SELECT * FROM kept.%I', name, name);
+    END LOOP;
+    PERFORM setval(numbers.name, last_value) FROM kept_numbers.of AS numbers;
+END $$;
 """
 
 
-def empty_postgres() -> None:
-    """Empty every table, ids from 1 again. Few rows are deleted faster than truncated, which would make every file of every table anew."""
+def keep_postgres() -> None:
+    """Keep all rows of now for `empty_postgres(kept=True)`."""
+    _run_sql(KEEP)
+
+
+def empty_postgres(kept: bool = False) -> None:
+    """Empty every table, ids from 1 again; then put the kept rows in, if asked to.
+
+    Few rows are deleted faster than truncated, which would make every file of every table anew.
+    """
+    _run_sql(EMPTY + PUT_BACK if kept else EMPTY)
+
+
+def _run_sql(script: str) -> None:
     db.session.remove()
     try:
-        with db.engine.begin() as connection:
-            connection.exec_driver_sql(EMPTY)
+        _run_once(script)
     except OperationalError:  # an earlier test ended the server's connections
         db.engine.dispose()
-        with db.engine.begin() as connection:
-            connection.exec_driver_sql(EMPTY)
+        _run_once(script)
+
+
+def _run_once(script: str) -> None:
+    with db.engine.begin() as connection:
+        connection.execution_options(no_parameters=True).exec_driver_sql(script)  # so that it may be several statements, with %
