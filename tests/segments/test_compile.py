@@ -12,8 +12,8 @@ from webapp.segments.compile import condition
 from webapp.segments.language import checked
 
 
-def chosen(workspace_id: int, tree: dict[str, Any], few: bool = False) -> set[int]:
-    found = condition(workspace_id, checked(tree, TYPES), now=NOW, few=few)
+def chosen(workspace_id: int, tree: dict[str, Any], **how: bool) -> set[int]:
+    found = condition(workspace_id, checked(tree, TYPES), now=NOW, **how)
     return set(db.session.scalars(select(Contact.id).where(Contact.workspace_id == workspace_id, found)))
 
 
@@ -23,7 +23,7 @@ def test_compiled_trees_choose_whom_the_plain_evaluation_chooses(alice: Any) -> 
     for number in range(200):
         tree = crowd.tree()
         expected = {person["id"] for person in crowd.people if holds(tree, person)}
-        if chosen(alice.workspace.id, tree, few=number % 2 == 1) != expected:
+        if chosen(alice.workspace.id, tree, few=number % 3 == 1, singly=number % 3 == 2) != expected:
             wrong.append(tree)
     assert not wrong, f"{len(wrong)} trees choose others, such as {min(wrong, key=lambda one: len(str(one)))}"
 

@@ -73,7 +73,7 @@ def test_c52_the_deepest_and_widest_tree_is_answered(bob: Any) -> None:
         deep = {"match": "any", "conditions": [deep]}
     answer = count(bob, *wide, {"match": "any", "conditions": [deep["conditions"][0], {"field": "city", "operator": "is_not_empty"}]})
     assert answer.status_code == 200, answer.json
-    assert answer.json["data"] == {"count": 2, "is_exact": True}
+    assert answer.json["data"] == {"count": 2, "is_exact": True, "at_least": 2, "at_most": 2}
 
 
 @pytest.mark.parametrize("depth", [6, 20, 60])

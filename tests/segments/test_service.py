@@ -11,7 +11,7 @@ from webapp.contacts.models import Contact, ContactGroup, ContactTag, CustomFiel
 from webapp.core import counters
 from webapp.core.db import db
 from webapp.segments import compile as compiling
-from webapp.segments import counting, service
+from webapp.segments import counting, patience, service
 from webapp.segments.models import Segment
 
 LUND = [{"field": "city", "operator": "equals", "value": "lund"}]
@@ -141,9 +141,9 @@ def test_a_custom_field_that_changed_its_type_or_went_lets_nobody_in(bob: Any) -
 def test_a_count_of_what_is_not_saved_changes_nothing(carol: Any) -> None:
     people(carol, "Lund", "Lund", "Oslo")
     answer = carol.api.post("/segments/count", json={"match": "all", "conditions": LUND})
-    assert answer.status_code == 200 and answer.json["data"] == {"count": 2, "is_exact": True}
+    assert answer.status_code == 200 and answer.json["data"] == {"count": 2, "is_exact": True, "at_least": 2, "at_most": 2}
     again = carol.api.post("/segments/count", json={"conditions": LUND}, headers={"Idempotency-Key": "k1"})
-    assert again.json["data"] == {"count": 2, "is_exact": True}
+    assert again.json["data"] == {"count": 2, "is_exact": True, "at_least": 2, "at_most": 2}
     assert db.session.scalar(select(Segment.id)) is None
     assert carol.api.post("/segments", json={"name": "x", "conditions": LUND}).status_code == 403
 
@@ -160,25 +160,13 @@ def test_a_segment_that_a_campaign_on_its_way_asks_for_stays(bob: Any, state: st
     assert bob.api.delete(f"/segments/{made['id']}").status_code == 200
 
 
-def test_a_count_that_takes_too_long_is_an_estimate_near_the_truth(bob: Any) -> None:
-    people(bob, *(["Lund", "Oslo"] * 400))
-    tree = {"match": "all", "conditions": LUND}
-    assert counting.count(bob.workspace.id, tree) == counting.Count(400, True)
-    found = counting._estimated(bob.workspace.id, compiling.condition(bob.workspace.id, tree, few=True), 5.0)
-    assert 250 <= found <= 550
-    db.session.execute(update(counters.Counter).where(counters.Counter.name == "contacts").values(number=1_000_000))
-    db.session.commit()
-    found = counting._estimated(bob.workspace.id, compiling.condition(bob.workspace.id, tree, few=True), 5.0)
-    assert 300_000 <= found <= 700_000 and found % 1000 == 0
-
-
 def test_a_question_that_takes_too_long_is_given_up_and_the_callers_transaction_goes_on(bob: Any) -> None:
     people(bob, *(["Lund"] * 300))
     slow = select(Contact.id, Contact.city).join(Tag, Tag.id != 0, isouter=True)
     for _ in range(3):
         other = select(Contact.id).subquery()
         slow = slow.join(other, other.c.id != 0)
-    with pytest.raises(counting.TooLong), counting.patient(0.05) as connection:
+    with pytest.raises(patience.TooLong), patience.patient(0.05) as connection:
         connection.execute(slow.order_by(Contact.city)).all()
     assert service.of_workspace(bob.actor) == []
     assert counting.count(bob.workspace.id, {"match": "all", "conditions": LUND}) == counting.Count(300, True)
@@ -188,7 +176,7 @@ def test_a_page_of_contacts_that_takes_too_long_says_so(bob: Any, monkeypatch: p
     made = make(bob)
 
     def too_long(*_: Any) -> Any:
-        raise counting.TooLong
+        raise patience.TooLong
 
     monkeypatch.setattr(service.listing, "list_contacts", too_long)
     answer = bob.api.get(f"/segments/{made['id']}/contacts")

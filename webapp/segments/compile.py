@@ -2,7 +2,8 @@
 
 Everything that somebody wrote becomes a bind parameter or a row id; the statement itself is made of known columns only. A field that is
 gone, or whose type no longer takes the operator, holds for nobody. Tags, groups and campaigns are EXISTS with an index behind it on
-PostgreSQL, which turns them into joins, and sets of ids on SQLite, which walks the smaller side first.
+PostgreSQL, which turns them into joins, and sets of ids on SQLite, which walks the smaller side first; whoever asks a sample has them
+looked up contact by contact.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,16 +39,19 @@ class Known:
     now: datetime
     #: whether tags and the like are compared as sets of ids
     by_set: bool
+    #: whether they are looked up by themselves for each contact, whatever the planner thinks of it
+    singly: bool = False
 
 
-def condition(workspace_id: int, tree: Tree, *, now: datetime | None = None, few: bool = False) -> Condition:
+def condition(workspace_id: int, tree: Tree, *, now: datetime | None = None, few: bool = False, singly: bool = False) -> Condition:
     """The condition of a checked tree over `Contact`; whoever uses it adds the workspace of the contacts.
 
-    now   the moment from which days are counted back
-    few   only a few contacts are asked, such as a window of ids: SQLite then looks tags and the like up one by one as well
+    now     the moment from which days are counted back
+    few     only a few contacts are asked, such as a window of ids: SQLite then looks tags and the like up one by one as well
+    singly  even fewer, and scattered ones: PostgreSQL must not read all bearers of a tag beforehand either
     """
     types = custom_types(workspace_id) if any(leaf["field"].startswith(CUSTOM) for leaf in leaves(tree)) else {}
-    return _tree(Known(workspace_id, types, now or utcnow(), by_set=is_sqlite() and not few), tree)
+    return _tree(Known(workspace_id, types, now or utcnow(), by_set=is_sqlite() and not few and not singly, singly=singly), tree)
 
 
 def custom_types(workspace_id: int) -> dict[str, str]:
@@ -166,6 +170,8 @@ def _exists(known: Known, query: Any, column: Any, wanted: bool) -> Condition:
     """Whether the query names the contact."""
     if known.by_set:
         found: Condition = Contact.id.in_(query)
+    elif known.singly:  # one value cannot be made a table of hashes
+        found = query.where(column == Contact.id).correlate(Contact).limit(1).scalar_subquery().is_not(None)
     else:
         found = query.where(column == Contact.id).correlate(Contact).exists()
     return found if wanted else ~found

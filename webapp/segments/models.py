@@ -1,6 +1,6 @@
 """Segments: saved filters over contacts, computed whenever they are used."""
 
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
@@ -22,6 +22,8 @@ class Segment(InWorkspace, Timestamps, Base):
     conditions: Mapped[list[Any]] = mapped_column(default=list)
     #: the whole tree as people wrote it, for whoever got the row from the service
     tree = dict[str, Any]()
-    #: how many contacts it chose when the service counted them, and whether that is exact
-    contacts_count = 0
+    #: how many contacts it chose when the service counted them, whether that is exact, and the range of an estimate
+    contacts_count = at_least = at_most = 0
     is_exact = True
+    #: the same as `counting.Count`
+    found = cast(Any, None)

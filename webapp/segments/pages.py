@@ -60,7 +60,7 @@ def show_page(segment_id: int) -> Response:
     row = service.get_counted(actor, segment_id)
     tree = service.tree_of(row)
     return render(
-        "segments/show.html", "segments/_chosen.html", row=row, tree=tree, **_found(tree, counting.Count(row.contacts_count, row.is_exact)),
+        "segments/show.html", "segments/_chosen.html", row=row, tree=tree, **_found(tree, row.found),
         names=words.names_of(actor.workspace_id, [tree]), said=words.condition, using=campaigns.asking(actor.workspace_id, row.id),
         may_write=actor.may("contacts:write"), may_delete=actor.may("contacts:delete"), may_audit=actor.may("audit:read"),
         activity=audit.story_of(actor, "segment", row.id), answer={"data": SegmentCounted().dump(row)},
@@ -71,7 +71,7 @@ def _found(tree: dict[str, Any], found: counting.Count) -> dict[str, Any]:
     workspace_id = current_actor().workspace_id
     return {
         "found": found, "total": counters.read(workspace_id, Contact.__tablename__),
-        "some": counting.sample(workspace_id, tree, SHOWN) if found.count or not found.is_exact else [],
+        "some": counting.sample(workspace_id, tree, SHOWN, found) if found.count or not found.is_exact else [],
     }  # fmt: skip
 
 

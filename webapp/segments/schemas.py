@@ -81,9 +81,15 @@ class SegmentOut(Shape):
     updated_at = fields.DateTime(required=True)
 
 
+AT_LEAST = {"description": "The least that is likely where the number is an estimate; else the number"}
+AT_MOST = {"description": "The most that is likely where the number is an estimate; else the number"}
+
+
 class CountOut(Shape):
     count = fields.Integer(required=True)
     is_exact = fields.Boolean(required=True, metadata={"description": "false: counting would take too long, so this is an estimate"})
+    at_least = fields.Integer(required=True, metadata=AT_LEAST)
+    at_most = fields.Integer(required=True, metadata=AT_MOST)
 
 
 class SegmentCounted(SegmentOut):
@@ -91,6 +97,8 @@ class SegmentCounted(SegmentOut):
 
     contacts_count = fields.Integer(required=True)
     is_exact = fields.Boolean(required=True, metadata={"description": "false: contacts_count is an estimate"})
+    at_least = fields.Integer(required=True, metadata=AT_LEAST)
+    at_most = fields.Integer(required=True, metadata=AT_MOST)
 
 
 class SegmentQuery(Shape):

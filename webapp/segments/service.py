@@ -18,9 +18,10 @@ from webapp.core.paging import Page, PageRequest, paginate
 from webapp.domains.taken import unless_taken
 from webapp.segments import campaigns, counting, naming
 from webapp.segments.compile import condition, custom_types
-from webapp.segments.counting import Count, TooLong, limited
+from webapp.segments.counting import Count
 from webapp.segments.language import Tree, checked
 from webapp.segments.models import Segment
+from webapp.segments.patience import TooLong, limited
 
 LIVE_EVENT = "segments-changed"
 MOST_SEGMENTS, MOST_NAME = 1000, 120
@@ -169,10 +170,10 @@ def count_segment(segment: Segment) -> Count:
 
 
 def get_counted(actor: Actor, segment_id: int) -> Segment:
-    """With `tree`, `contacts_count` and `is_exact`. raises NotFound"""
+    """With `tree`, and what it chooses: `found`, `contacts_count`, `is_exact`, `at_least`, `at_most`. raises NotFound"""
     row = get_segment(actor, segment_id)
-    found = count_segment(row)
-    row.contacts_count, row.is_exact = found.count, found.is_exact
+    row.found = found = count_segment(row)
+    row.contacts_count, row.is_exact, row.at_least, row.at_most = found.count, found.is_exact, found.at_least, found.at_most
     return row
 
 
