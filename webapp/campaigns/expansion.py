@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Row, select, update
 
-from webapp.campaigns import audience, copies, tallies
+from webapp.campaigns import allowance, audience, copies, tallies
 from webapp.campaigns.compiling import Ready
 from webapp.campaigns.copies import Copies
 from webapp.campaigns.ledger_rows import insert_new
@@ -70,6 +70,7 @@ def claim(
         return Claimed(is_changed=True)
     now = database_now()
     most = _allowed(campaign, now)
+    most = min(most, allowance.room(campaign, now)) if most > 0 else 0
     if most < 1:
         return Claimed()
     last = campaign.audience_last_id or 0
@@ -85,6 +86,7 @@ def claim(
     going = [one for one in going if one[1] not in barred] if barred else going
     slow = _slow_ones(campaign, going, busy) if going else set()
     rows, made = _write(campaign, going, slow, (owner, boot_id, first_state), now)
+    allowance.taken(campaign, made)
     failpoints.hit("campaign.rows_written")
     _move_on(campaign, position, is_last, made, len(people) - made, now)
     values: dict[int, Sequence[Any]] = {one[0]: one[len(_SEEN) :] for one in going}

@@ -8,6 +8,7 @@ from typing import Any
 import redis
 from flask import current_app
 
+from webapp.campaigns import allowance
 from webapp.campaigns.models import Campaign
 from webapp.core.db import utcnow
 from webapp.core.wording import span
@@ -117,6 +118,8 @@ def _scheduled(campaign: Campaign, numbers: dict[str, int], found: Progress) -> 
 
 
 def _sending(campaign: Campaign, numbers: dict[str, int], found: Progress) -> tuple[str, str, str]:
+    if (why := allowance.why_waits(campaign)) is not None:
+        return "wait", f"It waits, with {people(max(0, found.total - found.settled))} to go. {why}", "It goes on by itself; nobody is lost."
     if not found.settled:
         return "busy", "It begins: the first copies are on their way.", "Pausing stops it within a second; nobody gets it twice."
     if numbers["waiting"] and numbers["waiting"] == numbers["deferred"] + numbers["held"]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from marshmallow import fields, validate
 
+from webapp.campaigns import allowance
 from webapp.campaigns.checks import FASTEST, FORMATS, MOST_BODY, MOST_LISTS
 from webapp.campaigns.models import STATES
 from webapp.core.shapes import Choice, Count, Id, IdText, Line, Long, Shape, Shown, Time
@@ -137,6 +138,10 @@ class CampaignOut(CampaignRow):
     track_clicks = fields.Boolean(required=True)
     web_view = fields.Boolean(required=True)
     send_rate = fields.Integer(required=True, allow_none=True)
+    waits_why = fields.Function(
+        allowance.why_waits, required=True,
+        metadata={"type": ["string", "null"], "description": "Why the next copies wait: a limit or a pause of the sending account"},
+    )  # fmt: skip
     version = fields.Integer(required=True, metadata={"description": "Raised by each change of a paused campaign"})
 
 
