@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from webapp.contacts import values
@@ -36,13 +36,13 @@ def fast(text: str) -> str | None:
         return None
 
 
-@settings(max_examples=500)
+@settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow])
 @given(ADDRESSES)
 def test_both_ways_of_reading_an_address_agree(text: str) -> None:
     assert fast(text.strip()) == general(text.strip())
 
 
-@settings(max_examples=100)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(ADDRESSES, min_size=1, max_size=8))
 def test_a_column_of_addresses_is_read_like_each_of_them_by_itself(texts: list[str]) -> None:
     clean = cleaned([[text, "x"] for text in texts])

@@ -7,6 +7,7 @@ and only then each is looked at by itself. `address_of` and `webapp.mail.address
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 from operator import itemgetter
 from typing import Any
 
@@ -268,11 +269,15 @@ def _complete_names(texts: dict[str, Sequence[Any]]) -> None:
     """The parts of a name follow the whole, or the whole its parts, where the file has one of them only."""
     if "name" in texts:
         names = texts["name"]
+        firsts: Sequence[Any]
+        lasts: Sequence[Any]
         if None in names:
-            parts = [(None, None) if name is None else split(name) for name in names]
+            firsts, lasts = zip(*[(None, None) if name is None else split(name) for name in names], strict=True)
         else:  # as `split` does it, for names on one line without blanks in a row
-            parts = [(first, last) if first else (last, "") for first, _, last in [name.rpartition(" ") for name in names]]
-        firsts, lasts = zip(*parts, strict=True)
+            firsts, _, lasts = zip(*map(str.rpartition, names, repeat(" ")), strict=True)
+            if "" in firsts:
+                parts = [(first, last) if first else (last, "") for first, last in zip(firsts, lasts, strict=True)]
+                firsts, lasts = zip(*parts, strict=True)
         texts.setdefault("first_name", firsts)
         texts.setdefault("last_name", lasts)
     elif "first_name" in texts or "last_name" in texts:

@@ -14,7 +14,6 @@ from webapp.core.db import db, reading, utcnow
 from webapp.imports.cleaning import Clean, Problem
 from webapp.imports.deciding import Decision, Known, Wanted, barred_of, by_turns, decide, find_known, tag_ids_of
 from webapp.imports.models import ContactImport
-from webapp.imports.reading import Rows
 from webapp.imports.running import Run
 
 BATCH = 5000
@@ -72,17 +71,17 @@ def preview(job: ContactImport, tick: Callable[[int], bool]) -> Preview | None:
         with tempfile.TemporaryDirectory(prefix="mailroom-import-") as folder:
             seen = Seen(folder)
             try:
-                return found if _look(run, Rows(run.file, job.shape["separator"], job.byte, job.line), seen, found, tick) else None
+                return found if _look(run, seen, found, tick) else None
             finally:
                 seen.known.close()
     finally:
         run.close()
 
 
-def _look(run: Run, rows: Rows, seen: Seen, found: Preview, tick: Callable[[int], bool]) -> bool:
+def _look(run: Run, seen: Seen, found: Preview, tick: Callable[[int], bool]) -> bool:
     while True:
-        batch = rows.take(BATCH)
-        clean = run.cleaner.clean(batch)
+        ready = run.ahead.take(BATCH, BATCH)
+        clean = ready.clean
         found.rows += clean.read
         _note(found, clean.problems)
         indexes = seen.first_times(clean.addresses) if len(clean) else []
@@ -91,7 +90,7 @@ def _look(run: Run, rows: Rows, seen: Seen, found: Preview, tick: Callable[[int]
             with reading():
                 _count(run.wanted, found, part)
                 db.session.rollback()
-        if batch.is_last:
+        if ready.batch.is_last:
             found.problems.sort(key=lambda one: int(one["line"]))
             return True
         if not tick(found.rows):

@@ -13,7 +13,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, islice, repeat
 from typing import Any, BinaryIO
 
 from webapp.mail.address import is_address
@@ -120,7 +120,7 @@ class Rows:
         self._line += len(parts)
         batch = Batch(range(first + 1, self._line + 1))
         separator = self.separator
-        widths = {part.count(separator) for part in parts}
+        widths = set(map(str.count, parts, repeat(separator)))
         if len(widths) == 1 and (0 not in widths or all(parts)):
             width = widths.pop() + 1
             cells = separator.join(parts).split(separator)

@@ -1,9 +1,11 @@
 """An import at work: one batch after the other, each in one transaction with the place where the next one begins.
 
 A kill at any moment leaves the contacts and the place as they were after the last whole batch, so no row goes in twice and none is lost.
-Reading and checking happen between the transactions; a batch is as large as fits into a few dozen milliseconds of writing.
+The next rows are read and checked while the database takes those at hand (`ahead`); a batch is as large as fits into a few dozen
+milliseconds of writing, so that whoever else writes waits no longer than that.
 """
 
+import gc
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -21,12 +23,13 @@ from webapp.core.db import db, is_sqlite, utcnow
 from webapp.core.errors import Invalid
 from webapp.core.queue import ring
 from webapp.imports import changing, problems
+from webapp.imports.ahead import Ahead, Ready
 from webapp.imports.cleaning import Clean, Cleaner, Problem
 from webapp.imports.columns import Plan, checked
-from webapp.imports.deciding import Known, StopList, Wanted, by_turns, decide, find_known
+from webapp.imports.deciding import Known, StopList, Wanted, decide, find_known
 from webapp.imports.inserting import Again, insert
 from webapp.imports.models import ContactImport
-from webapp.imports.reading import Batch, Rows
+from webapp.imports.reading import Rows
 
 #: rows of a batch, and how long its transaction may take
 LEAST, FIRST, MOST = 2000, 5000, 10_000
@@ -36,7 +39,9 @@ MOST_POSTGRES = 4000
 SHOWN_AT = (4000, 40_000, 400_000, 4_000_000)
 #: what SQLite may hold of the file in memory meanwhile, in KiB; then as everybody (`core.db`)
 CACHE_KB, USUAL_CACHE_KB = 24_576, 65_536
-GOAL_S = 0.08
+GOAL_S = 0.06
+#: between two batches SQLite's lock is free at least so long: whoever waits for it looks every few milliseconds (`core.db`)
+GAP_S = 0.006
 TRIES = 5
 #: different tags that one batch may bring along
 MOST_NEW_TAGS = 500
@@ -60,44 +65,54 @@ class Run:
         self.consent = job.consent
         self.evidence = evidence_of(job)
         self.file = open_ready(job)
-        self.rows = Rows(self.file, job.shape["separator"], job.byte, job.line)
+        self.ahead = Ahead(Rows(self.file, job.shape["separator"], job.byte, job.line), self.cleaner)
         self.byte, self.size = job.byte, FIRST
+        self._ended = 0.0
         #: nobody in the last batch was there already: then the next one is not looked up before it goes in
         self.is_fresh = True
         self.stop_list = StopList(job.workspace_id)
 
     def close(self) -> None:
+        self.ahead.close()
         self.file.close()
 
     def step(self, owner: str) -> bool:
         """One batch. returns whether there is more to do; False as well when somebody paused or took over. raises Broken"""
         began = time.monotonic()
-        batch = self.rows.take(self.size)
-        clean = self.cleaner.clean(batch)
+        ready = self.ahead.take(self.size, self.size)
+        if is_sqlite():
+            time.sleep(max(0.0, self._ended + GAP_S - time.monotonic()))
         for tries in range(1, TRIES + 1):
             writing = time.monotonic()
             try:
-                going_on = self._write(batch, clean, owner, began)
+                going_on = self._write(ready, owner, began)
                 break
             except Again:
                 db.session.rollback()
                 self.is_fresh = False
                 if tries == TRIES:
                     raise Broken("Others add the same people at the same time. Go on with it later.") from None
-        took = time.monotonic() - writing
-        if len(batch.rows) >= self.size:
-            most = MOST if is_sqlite() else min(MOST, MOST_POSTGRES)
-            self.size = max(LEAST, min(most, int(self.size * min(2.0, max(0.5, GOAL_S / max(took, 0.001))))))
+        self._ended = time.monotonic()
+        self._fit(ready.number, self._ended - writing)
         return going_on
 
-    def _write(self, batch: Batch, clean: Clean, owner: str, began: float) -> bool:
+    def _fit(self, number: int, took: float) -> None:
+        """The next batch takes as long as it should, as far as this one tells."""
+        if number < LEAST:
+            return
+        most = MOST if is_sqlite() else min(MOST, MOST_POSTGRES)
+        fitting = int(number * min(2.0, max(0.5, GOAL_S / max(took, 0.001))))
+        self.size = max(LEAST, min(most, fitting))
+
+    def _write(self, ready: Ready, owner: str, began: float) -> bool:
         job = db.session.get(ContactImport, self.id, with_for_update=True, populate_existing=True)
         if job is None or job.state != "running" or job.lease_owner != owner or job.byte != self.byte:
             db.session.rollback()
             return False
+        batch, clean = ready.batch, ready.clean
         found = list(clean.problems)
         self._still_there(job)
-        for turn, part in enumerate(by_turns(clean)):
+        for turn, part in enumerate(ready.parts):
             found += self._take(job, part, self.is_fresh and not turn)
         found.sort(key=lambda one: one.line)
         problems.keep(self.id, found)
@@ -181,6 +196,8 @@ def evidence_of(job: ContactImport) -> str:
 def plan_of(job: ContactImport, *, looking: bool = False) -> tuple[Plan, dict[str, Any]]:
     """The mapping of an import, and its custom fields by key. looking: fields that are still to be made are there too. raises Broken"""
     fields = field_values.of_workspace(job.workspace_id)
+    for field in fields:
+        db.session.expunge(field)  # they are read outside of transactions, and by a thread
     try:
         plan = checked(job.shape["titles"], job.mapping, fields)
     except Invalid as error:
@@ -230,11 +247,23 @@ def work(job_id: int, owner: str, until: float) -> bool:
     job = db.session.get_one(ContactImport, job_id)
     run = Run(job)
     db.session.rollback()
-    with closing(run), _small_cache():
+    with closing(run), _small_cache(), _no_rounds():
         while run.step(owner):
             if time.monotonic() >= until:
                 return True
     return False
+
+
+@contextmanager
+def _no_rounds() -> Iterator[None]:
+    """The garbage collector walks over every cell of a batch and finds nothing, for a tenth of the time; a few seconds do without."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 @contextmanager
