@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from webapp.accounts.models import Workspace
-from webapp.campaigns import marks
+from webapp.campaigns import mail_way, marks
 from webapp.campaigns.models import Campaign, CampaignLink
 from webapp.contacts.models import Contact, CustomField
 from webapp.core.config import settings
@@ -32,6 +32,7 @@ def letter_of(campaign: Campaign | SimpleNamespace, *, known_links: Iterable[str
         key=f"c{campaign.id or 0}-{int(made.timestamp()) if made else 0:x}", base_url=settings().public_url.rstrip("/"),
         workspace_name=workspace.name, campaign_name=campaign.name, links=links, custom_keys=custom_keys(campaign.workspace_id),
         track_opens=campaign.track_opens, track_clicks=campaign.track_clicks, web_view=campaign.web_view,
+        unsubscribe_mailto=mail_way.address(campaign.mailbox_id if campaign.id else None),
         feedback_id=f"{campaign.id or 0}:{campaign.workspace_id}:campaign:mailroom",
         postal_address=str((workspace.settings or {}).get(POSTAL) or ""),
     )  # fmt: skip

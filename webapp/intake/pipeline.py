@@ -97,7 +97,7 @@ _looks: dict[str, Look] = {}
 
 
 def look_for(step: str, look: Look) -> None:
-    """Register what is asked at the steps `repeat` and `return` (names of `messages.journal.STEPS`); again replaces it."""
+    """Register what is asked at the steps `repeat`, `return` and `leave` (names of `messages.journal.STEPS`); again replaces it."""
     _looks[step] = look
 
 
@@ -186,8 +186,8 @@ def _boxes(copies: Sequence[Copy]) -> list[Any]:
 
 
 def _stop(received: Sequence[Copy]) -> None:
-    """Repeats and reports go no further than the archive."""
-    for step in ("repeat", "return"):
+    """Repeats, reports and mails that unsubscribe somebody go no further than the archive."""
+    for step in ("repeat", "return", "leave"):
         look = _looks.get(step)
         left = [copy for copy in received if not copy.stopped]
         if look is None or not left:

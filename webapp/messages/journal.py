@@ -1,7 +1,7 @@
 """What was done with a mail after its 250, step by step, each with its time: `messages.journal`.
 
-    stored ─> read ─> origin ─> repeat ─> return ─> planned ─> filed        one transaction of intake records them together
-                                                       └─> judged           a transaction of automation (then the runs have their own log)
+    stored ─> read ─> origin ─> repeat ─> return ─> leave ─> planned ─> filed    one transaction of intake
+                                                                └─> judged   a transaction of automation (then runs have their own log)
 
 The column holds `[[step, unix ms, text], …]` in the order of the steps; a step that a mail does not need is not there. What was recorded
 never runs again; what was not is done from the first step that is missing, because all of them stand in one transaction.
@@ -20,6 +20,7 @@ STEPS: dict[str, tuple[str, str]] = {
     "origin": ("Origin checked", "checking where the mail comes from"),
     "repeat": ("Known already", "looking whether the mail came before"),
     "return": ("Taken as a report", "looking whether the mail is a report about another one"),
+    "leave": ("Taken as unsubscribing", "looking whether the mail unsubscribes somebody"),
     "planned": ("Routes planned", "recording what was read"),
     "filed": ("Filed", "putting the mail into its folder"),
     "judged": ("Routes evaluated", "evaluating the rules of its routes"),

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from flask import Flask
 from sqlalchemy import delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
@@ -12,9 +13,10 @@ from webapp.contacts.models import Contact, Engagement
 from webapp.core import counters, events
 from webapp.core.bulk import among
 from webapp.core.db import db, is_sqlite, utcnow
+from webapp.intake import pipeline
 from webapp.sending.models import Delivery
 from webapp.suppressions.hashes import hash_of, key_mark
-from webapp.tracking import counting, resolving, scores, sums
+from webapp.tracking import by_mail, counting, resolving, scores, sums
 from webapp.tracking.models import FormerContact
 
 #: reason on the suppression list -> column of a contact
@@ -86,6 +88,10 @@ def remember(workspace_id: int, gone: Mapping[int, str]) -> None:
     known = {"hash": made.excluded.hash, "key_mark": made.excluded.key_mark}
     db.session.execute(made.on_conflict_do_update(index_elements=["contact_id"], set_=known), rows)
     sums.keep(workspace_id, gone, 1)
+
+
+def init_app(_app: Flask) -> None:
+    pipeline.look_for("leave", by_mail.look)
 
 
 @events.listen("contacts_back")
