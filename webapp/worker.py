@@ -12,7 +12,7 @@ from rq import Queue, SimpleWorker
 from rq.timeouts import TimerDeathPenalty
 
 from webapp import create_app
-from webapp.core import heartbeat, log, queue
+from webapp.core import heap, heartbeat, log, queue
 from webapp.core.db import begin_writing, db
 from webapp.sending import carriers
 from webapp.settings import Settings
@@ -46,6 +46,7 @@ def work(settings: Settings, app: Flask | None = None) -> None:
     _app = app or create_app(settings)
     stop = threading.Event()
     carriers.keep()
+    heap.settle()
     with _app.app_context():
         threading.Thread(target=_beat, args=(_app, stop), daemon=True).start()
         # A client of its own: the worker waits in one command for longer than others may.

@@ -31,7 +31,7 @@ from webapp.accounts.models import Workspace
 from webapp.campaigns import copies, engine, expansion, life
 from webapp.campaigns.models import Campaign
 from webapp.contacts.models import Contact, ContactGroup, GroupMember
-from webapp.core import migrate
+from webapp.core import heap, migrate
 from webapp.core.actor import Actor
 from webapp.core.bulk import insert_rows
 from webapp.core.db import begin_writing, db, utcnow
@@ -140,6 +140,7 @@ class House:
     def worker(self) -> Callable[[], None]:
         """A worker with its application loaded, as they stand ready; it works until nothing is left."""
         app = create_app(self.settings)
+        heap.settle()
 
         def send() -> None:
             with app.app_context():

@@ -22,7 +22,7 @@ from webapp.campaigns.models import Campaign
 from webapp.contacts.models import Contact, GroupMember
 from webapp.core.db import begin_writing, database_now, db
 from webapp.processes import aftermath
-from webapp.sending.models import Attempt, Delivery
+from webapp.sending.models import Delivery
 from webapp.suppressions.adding import New, add_many
 
 KILLED = -signal.SIGKILL
@@ -117,7 +117,7 @@ def test_c28_two_workers_share_a_campaign(app: Any, alice: Any, monkeypatch: Any
         while engine.is_due():
             forked.work_off()
         account(sink, campaign, 120, doubts=0)
-        owners = {name.split(":")[0] for name in db.session.scalars(select(Attempt.host))}
+        owners = {name.split(":")[0] for name in db.session.scalars(select(Delivery.host))}
         assert owners == {"127.0.0.1"}
 
 

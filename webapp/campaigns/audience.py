@@ -78,9 +78,9 @@ def next_window(campaign: Audience, after_id: int, size: int, last: int) -> Wind
 
 
 def look(campaign: Audience, window: Window, columns: Sequence[Any]) -> list[Any]:
-    """Rows of `columns` of everybody in the window whom the campaign names, by id; whether they may be written to is not asked."""
+    """Tuples of `columns` of everybody in the window whom the campaign names, by id; whether they may be written to is not asked."""
     query = select(*columns).where(Contact.workspace_id == campaign.workspace_id, *_included(campaign, window), *_excluded(campaign))
-    return list(_bare(query.order_by(Contact.id)))
+    return list(map(tuple, _bare(query.order_by(Contact.id))))
 
 
 def reachable() -> tuple[ColumnElement[bool], ...]:

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, bindparam, or_, select
 
 from webapp.campaigns import compiling, expansion, finishing, standing, timetable
 from webapp.campaigns.models import Campaign
@@ -30,14 +30,21 @@ logger = logging.getLogger("mailroom.campaigns")
 WATCH_S = 0.5
 
 
-def _ready(now: Any) -> Any:
-    waits = or_(Campaign.next_attempt_at.is_(None), Campaign.next_attempt_at <= now)
-    return Campaign.state == "sending", Campaign.is_expanded.is_(False), Campaign.deleted_at.is_(None), waits
+_READY = (
+    Campaign.state == "sending", Campaign.is_expanded.is_(False), Campaign.deleted_at.is_(None),
+    or_(Campaign.next_attempt_at.is_(None), Campaign.next_attempt_at <= bindparam("now")),
+)  # fmt: skip
+_COLUMNS = (Campaign.id, Campaign.workspace_id, Campaign.version, Campaign.watched_tried, Campaign.watched_bounced)
+#: made once: building a statement takes longer than running one of these
+_DUE = select(Campaign.id).where(*_READY).limit(1)
+_FIRST = select(*_COLUMNS).where(*_READY).order_by(Campaign.id).limit(1)
+_NEXT = _FIRST.where(Campaign.id > bindparam("last"))
+_STATE = select(Campaign.state).where(Campaign.id == bindparam("id"))
 
 
 def is_due() -> bool:
     """Whether there is anything to do for a campaign now."""
-    if db.session.scalar(select(Campaign.id).where(*_ready(database_now())).limit(1)) is not None:
+    if db.session.scalar(_DUE, {"now": database_now()}) is not None:
         return True
     return standing.has_any() or timetable.has_due() or finishing.has_done()
 
@@ -50,7 +57,7 @@ def drain(until: float, gives_way: Callable[[], bool] = lambda: False) -> bool:
     standing.work_off(until)
     crew = carriers.Crew(ways.platform())
     try:
-        finished = work.send_stream(crew, until, "bulk", gives_way, Turns().claim, is_busy=True)
+        finished = work.send_stream(crew, until, "bulk", gives_way, Turns().claim)
     finally:
         crew.close()
     standing.work_off(until)
@@ -83,10 +90,10 @@ class Turns:
 
     def _next(self) -> Row[Any] | None:
         """The one after the last that can go on."""
-        columns = (Campaign.id, Campaign.workspace_id, Campaign.version, Campaign.watched_tried, Campaign.watched_bounced)
         with reading():
-            query = select(*columns).where(*_ready(database_now())).order_by(Campaign.id).limit(1)
-            found: Any = db.session.execute(query.where(Campaign.id > self._last)).one_or_none() or db.session.execute(query).one_or_none()
+            now = database_now()
+            found: Any = db.session.execute(_NEXT, {"now": now, "last": self._last}).one_or_none()
+            found = found or db.session.execute(_FIRST, {"now": now}).one_or_none()
             why = self._too_many_bounces(found) if found is not None else None
             db.session.rollback()
         if found is not None and why is not None:
@@ -128,6 +135,6 @@ class Turns:
 def is_off(campaign_id: int) -> bool:
     """Whether a campaign is not to be sent any more. Ends its transaction."""
     with reading():
-        state = db.session.scalar(select(Campaign.state).where(Campaign.id == campaign_id))
+        state = db.session.scalar(_STATE, {"id": campaign_id})
         db.session.rollback()
     return state != "sending"

@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import compress
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from webapp.campaigns import allowance, audience, copies, tallies
 from webapp.campaigns.compiling import Ready
@@ -31,6 +32,8 @@ from webapp.suppressions.models import Suppression
 
 #: people of one claim: the first ones are few, so that a letter that bounces is stopped early
 FIRST, BATCH = 100, 1000
+#: near the end a claim takes this part of what may be left, so that all workers end together
+TAIL = 2
 #: a campaign with a rate makes up for at most so much time in which nothing was taken, in seconds
 BURST_S = 1.0
 LIVE_EVENT = "campaigns-changed"
@@ -43,6 +46,10 @@ NEEDED = (
     Campaign.segment_ids, Campaign.exclude_group_ids, Campaign.exclude_segment_ids, Campaign.audience_position, Campaign.audience_last_id,
     Campaign.is_expanded, Campaign.send_rate, Campaign.next_attempt_at, Campaign.skipped_count, Campaign.deleted_at,
 )  # fmt: skip
+#: statements of every claim are made once: building one takes longer than running it
+_LOCKED = select(*NEEDED).where(Campaign.id == bindparam("campaign")).with_for_update(of=Campaign)
+_BARRED = select(Suppression.id).where(Suppression.workspace_id == bindparam("workspace")).limit(1)
+_MAIL = select(Outgoing.envelope_sender, Outgoing.raw_id).where(Outgoing.id == bindparam("outgoing"))
 
 
 @dataclass
@@ -63,7 +70,7 @@ def claim(
     first_state     what the platform's way out makes of new rows: queued (they are leased at once) or captured
     busy            domains where this process hangs already; their rows wait for the ordinary machinery
     """
-    campaign = db.session.execute(select(*NEEDED).where(Campaign.id == campaign_id).with_for_update(of=Campaign)).one_or_none()
+    campaign = db.session.execute(_LOCKED, {"campaign": campaign_id}).one_or_none()
     if campaign is None or campaign.state != "sending" or campaign.is_expanded or campaign.deleted_at is not None:
         return Claimed()
     if campaign.version != version:
@@ -76,11 +83,11 @@ def claim(
     last = campaign.audience_last_id or 0
     window = audience.next_window(campaign, campaign.audience_position, most, last)
     people = audience.look(campaign, window, [*_SEEN, *copies.columns(ready)])
-    going = [one for one in people if one[3] and one[4] is None and one[5] is None]
+    going = [one for one in people if one[3] and one[4] is one[5] is None]
     is_last, position = window.is_last, window.upto
     if len(going) > most:
-        is_last, position = False, going[most - 1].id
-        people = [one for one in people if one.id <= position]
+        is_last, position = False, going[most - 1][0]
+        people = [one for one in people if one[0] <= position]
         going = going[:most]
     barred = lookup.barred(campaign.workspace_id, [one[1] for one in going], "bulk") if _may_be_barred(campaign.workspace_id) else {}
     going = [one for one in going if one[1] not in barred] if barred else going
@@ -97,7 +104,7 @@ def claim(
 
 def _may_be_barred(workspace_id: int) -> bool:
     """Whether the suppression list names anybody at all; hashing a thousand addresses for an empty one is time lost."""
-    return db.session.scalar(select(Suppression.id).where(Suppression.workspace_id == workspace_id).limit(1)) is not None
+    return db.session.scalar(_BARRED, {"workspace": workspace_id}) is not None
 
 
 #: what is asked of everybody; people are tuples that begin so
@@ -106,7 +113,8 @@ _SEEN = (_TABLE.id, _TABLE.address, _TABLE.domain, _TABLE.subscribed, _TABLE.bou
 
 def _allowed(campaign: Row[Any], now: datetime) -> int:
     """How many may be taken now."""
-    most = FIRST if campaign.audience_position == 0 else BATCH
+    left = (campaign.audience_last_id or 0) - campaign.audience_position
+    most = FIRST if campaign.audience_position == 0 else min(BATCH, max(FIRST, left // TAIL))
     if not campaign.send_rate:
         return most
     since = max(campaign.next_attempt_at or now, now - timedelta(seconds=BURST_S))
@@ -134,38 +142,39 @@ def _write(
         queue.ring("sending.bulk")
     if first_state == "captured":
         history.copied([number for number, state in zip(ids, states, strict=True) if state == "captured"])
-    mail = db.session.execute(select(Outgoing.envelope_sender, Outgoing.raw_id).where(Outgoing.id == campaign.outgoing_id)).one()
+    sender, raw_id = db.session.execute(_MAIL, {"outgoing": campaign.outgoing_id}).one()
     workspace_id, outgoing_id, mailbox_id, campaign_id = campaign.workspace_id, campaign.outgoing_id, campaign.mailbox_id, campaign.id
-    sender, raw_id = mail
+    from_whom = return_path.of_all(workspace_id, sender) if mailbox_id is not None else lambda _: sender
     rows = [
         Waiting(
-            number, workspace_id, outgoing_id, None, mailbox_id, one[1], one[2], "bulk", "queued", 0, False, None, boot_id, now, sender,
-            raw_id, 0, "", None, None, campaign_id, one[0],
+            number, workspace_id, outgoing_id, None, mailbox_id, one[1], one[2], "bulk", "queued", 0, False, None, boot_id, now,
+            from_whom(number), raw_id, 0, "", None, None, campaign_id, one[0],
         )
         for one, number, state in zip(people, ids, states, strict=True) if state == "leased"
     ]  # fmt: skip
-    return return_path.signed(rows), len(people)
+    return rows, len(people)
 
 
 def _slow_ones(campaign: Row[Any], people: Sequence[Any], busy: Sequence[str]) -> set[int]:
     """Contacts whose rows the ordinary machinery takes: mailboxes of this installation, whatever is on hold, domains that hang."""
-    here = ways.local_addresses([one[1] for one in people], campaign.workspace_id)
+    domains = {one[2] for one in people}
+    here = ways.local_addresses((one[1] for one in people), campaign.workspace_id, domains)
     on_hold = holds.holds_of({campaign.workspace_id})
     found = {one[0] for one in people if one[1] in here} if here else set()
     if busy:
         found |= {one[0] for one in people if one[2] in set(busy)}
     if on_hold:
         whole = (campaign.workspace_id, campaign.mailbox_id or 0) in on_hold
-        found |= {one.id for one in people if whole or (campaign.workspace_id, one.domain) in on_hold}
+        found |= {one[0] for one in people if whole or (campaign.workspace_id, one[2]) in on_hold}
     return found
 
 
 def _count(campaign: Row[Any], people: Sequence[Any], states: Sequence[str]) -> None:
-    at_domains = Counter(zip((one[2] for one in people), states, strict=True))
-    for state in set(states):
-        mine = {(campaign.workspace_id, campaign.id, domain): n for (domain, which), n in at_domains.items() if which == state}
-        tallies.moved_many(mine, None, state)
-    ledger.count_moves((campaign.workspace_id, None, state) for state in states)
+    for state, number in Counter(states).items():
+        domains = [one[2] for one in people]
+        at_domains = Counter(domains if number == len(people) else compress(domains, [one == state for one in states]))
+        tallies.moved_many({(campaign.workspace_id, campaign.id, domain): n for domain, n in at_domains.items()}, None, state)
+        ledger.count_move(campaign.workspace_id, None, state, number)
 
 
 def _move_on(campaign: Row[Any], position: int, is_last: bool, made: int, skipped: int, now: datetime) -> None:

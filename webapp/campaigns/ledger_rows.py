@@ -33,18 +33,20 @@ def insert_new(
         "leased": ("leased", None, lease, owner, None, None), "queued": ("queued", due, None, None, None, None),
         "captured": ("captured", None, None, None, "capture", due), "held": ("held", None, None, None, None, None),
     }  # fmt: skip
-    rows = [
-        (number, one[0], one[1], one[2], *rest[state]) for one, number, state in zip(people, ids, states, strict=True)
-    ]
     same = (campaign.workspace_id, campaign.outgoing_id, campaign.mailbox_id, campaign.id, "bulk", 0, False, due, due, boot_id)
     connection = db.session.connection()
-    if is_sqlite():
-        values: Any = [(*same, *row) for row in rows]
-        number = connection.exec_driver_sql(_SQLITE, values).rowcount
+    if is_sqlite() and len(set(states)) == 1:
+        given = {**dict(zip(SAME, same, strict=True)), **dict(zip(OWN[4:], rest[states[0]], strict=True))}
+        given |= {"first": ids[0], "people": orjson.dumps([one[0] for one in people]).decode()}
+        number = connection.exec_driver_sql(_SQLITE, given).rowcount
     else:
-        given = {"rows": orjson.dumps(rows).decode(), **dict(zip(SAME, same, strict=True))}
-        number = connection.exec_driver_sql(_POSTGRES, given).rowcount
-    if number == len(rows):
+        rows = [(number, one[0], one[1], one[2], *rest[state]) for one, number, state in zip(people, ids, states, strict=True)]
+        if is_sqlite():
+            number = connection.exec_driver_sql(_SQLITE_EACH, [(*same, *row) for row in rows]).rowcount
+        else:
+            document = {"rows": orjson.dumps(rows).decode(), **dict(zip(SAME, same, strict=True))}
+            number = connection.exec_driver_sql(_POSTGRES, document).rowcount
+    if number == len(ids):
         return set(ids)
     return set(db.session.scalars(select(Delivery.id).where(among(Delivery.id, ids))))
 
@@ -68,7 +70,13 @@ def _shared(name: str) -> str:
 
 _INTO = f"INSERT INTO deliveries ({', '.join((*SAME, *OWN))})"
 _ONCE = "ON CONFLICT (outgoing_id, recipient) DO NOTHING"
-_SQLITE = f"{_INTO} VALUES ({', '.join('?' * (len(SAME) + len(OWN)))}) {_ONCE}"
+_SQLITE_EACH = f"{_INTO} VALUES ({', '.join('?' * (len(SAME) + len(OWN)))}) {_ONCE}"
+#: the ids of a claim follow one another there, so the database makes the rows of the contacts by itself
+_SQLITE = (
+    f"{_INTO} SELECT {', '.join(f':{name}' for name in SAME)}, :first + listed.key, contacts.id, contacts.address, contacts.domain,"  # noqa: S608
+    f" {', '.join(f':{name}' for name in OWN[4:])} FROM json_each(:people) AS listed CROSS JOIN contacts ON contacts.id = listed.value"
+    f" WHERE true {_ONCE}"
+)
 _POSTGRES = (
     f"{_INTO} SELECT {', '.join(map(_shared, SAME))}, {', '.join(map(_element, OWN, range(len(OWN))))}"  # noqa: S608
     f" FROM jsonb_array_elements(%(rows)s::jsonb) AS given(row) {_ONCE}"

@@ -4,6 +4,7 @@ import contextlib
 import re
 import socket
 import ssl
+import struct
 import time
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -16,6 +17,8 @@ REPLY = re.compile(r"([2-5]\d\d)([ -]|$)(.*)", re.S)
 #: replies of one line that were read before, by their bytes; few servers say many different ones
 _known: dict[bytes, "Reply"] = {}
 MOST_KNOWN = 500
+#: replies to MAIL, RCPT and DATA that together let the body begin, by their bytes, as they stand in a dialogue
+_consents: dict[bytes, list[str]] = {}
 #: a socket may be so much more patient than asked, in seconds; when writing so many times as patient, which is what a final dot may take
 SLIGHTLY_S, WRITING = 1.0, 4.0
 
@@ -170,7 +173,10 @@ class Line:
         self.must_be_our_turn()
         line = self._open()
         self._be_patient(line, self.target.timeout_s, WRITING)
-        line.sendall(data)
+        try:
+            line.sendall(data)
+        except BlockingIOError:
+            raise TimeoutError from None
 
     def must_be_our_turn(self) -> None:
         """raises Lost when the last reply came with another behind it: from here on no reply would belong to its command"""
@@ -203,6 +209,20 @@ class Line:
             _known[line] = reply
         return reply
 
+    def hear_consent(self) -> bool:
+        """Whether everything that was heard by now is one of the known consents to an envelope, whole; then it is taken."""
+        shown = _consents.get(self._buffer)
+        if shown is None:
+            return False
+        self._buffer = b""
+        self.dialogue += shown
+        return True
+
+    @property
+    def heard(self) -> bytes:
+        """What has come in and was not taken."""
+        return self._buffer
+
     def read(self, patience_s: float | None = None) -> Reply:
         """One reply, however many lines it has, within bounds of size and time; its last line's code counts."""
         lines: list[str] = []
@@ -234,7 +254,10 @@ class Line:
     def _fill(self, patience_s: float) -> None:
         line = self._open()
         self._be_patient(line, patience_s)
-        piece = line.recv(4096)
+        try:
+            piece = line.recv(4096)
+        except BlockingIOError:
+            raise TimeoutError from None
         if not piece:
             raise Lost("The server closed the connection.")
         self._buffer += piece
@@ -248,7 +271,7 @@ class Line:
         """Tell the socket how long it may take, unless it was told nearly the same, or up to so many times as much."""
         seconds = self._patience(most_s)
         if self._told is None or not seconds <= self._told <= seconds * times + SLIGHTLY_S:
-            line.settimeout(seconds)
+            _make_patient(line, seconds)
             self._told = seconds
 
     def _patience(self, most_s: float) -> float:
@@ -260,3 +283,21 @@ class Line:
     @staticmethod
     def _shown(line: bytes) -> str:
         return "".join(char if char.isprintable() else "?" for char in line.decode("utf-8", "replace")).strip()[:200]
+
+
+def _make_patient(line: socket.socket, seconds: float) -> None:
+    """Give up after so long. In the clear the system itself keeps the time, which saves the call that asks it before each other one."""
+    if isinstance(line, ssl.SSLSocket):
+        line.settimeout(seconds)
+        return
+    line.setblocking(True)
+    whole = max(int(seconds * 1e6), 1000)
+    period = struct.pack("ll", whole // 1_000_000, whole % 1_000_000)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, period)
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, period)
+
+
+def know_consent(data: bytes, shown: list[str]) -> None:
+    """These bytes are three replies that let a body begin."""
+    if len(_consents) < MOST_KNOWN:
+        _consents[data] = shown

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
-from webapp.mail.smtp_line import Lost, Reply, reason
+from webapp.mail.smtp_line import Lost, Reply, know_consent, reason
 from webapp.mail.smtp_out import PIECE, SLOWEST_BYTES_PER_S, UNSAFE, Connection, SendResult, wire_form
 
 #: a letter whose connection ended before its body went out is given to another one so often
@@ -80,6 +80,7 @@ class Pipe:
         self.taken = self.carried = 0
         self._greeting: list[str] = list(line.dialogue)
         self._pipelines = "PIPELINING" in line.extensions
+        self._patience_s, self._dot_patience_s = line.target.timeout_s * 4, line.target.dot_timeout_s
         self._on_wire: Letter | None = None
         self._asked: Letter | None = None
         #: sent ahead of the next envelope when the one before was refused, and how many replies that brings
@@ -142,13 +143,13 @@ class Pipe:
 
     def _hear(self) -> Letter | None:
         """Every reply that is owed; the letter whose body may go now, when there is one. raises OSError, Lost"""
-        line = self.line
-        line.allow(line.target.timeout_s * 4)
-        sent = self._on_wire
-        if sent is not None:
+        line, sent = self.line, self._on_wire
+        if sent is None:
+            line.allow(self._patience_s)
+        else:
             line.dialogue = sent.dialogue
-            line.allow(line.target.dot_timeout_s + sent.mail.size / SLOWEST_BYTES_PER_S)
-            reply = line.hear(line.target.dot_timeout_s)
+            line.allow(self._dot_patience_s + sent.mail.size / SLOWEST_BYTES_PER_S)
+            reply = line.hear(self._dot_patience_s)
             self._on_wire = None
             outcome = "sent" if 200 <= reply.code < 300 else reply.outcome if reply.code >= 400 else "uncertain"
             self._answer(sent, SendResult(sent.recipient, outcome, reply.code, reply.text))
@@ -172,7 +173,10 @@ class Pipe:
         """Whether the server waits for the body now; if not, the letter has its answer."""
         line = self.line
         line.dialogue = letter.dialogue
+        if line.hear_consent():
+            return True
         refusal: Reply | None = None
+        heard, before = line.heard, len(line.dialogue)
         for number in range(3):
             reply = line.hear()
             wanted = reply.code == 354 if number == 2 else 200 <= reply.code < 300
@@ -188,6 +192,8 @@ class Pipe:
                 return False
         line.must_be_our_turn()
         if refusal is None:
+            if heard.count(b"\n") == 3:
+                know_consent(heard, line.dialogue[before:])
             return True
         # RFC 2920 section 3.1: a server that took DATA although it refused the envelope waits for a dot.
         self._preface, self._idle_replies = (b".\r\nRSET\r\n", 2) if reply.code == 354 else (b"RSET\r\n", 1)
@@ -224,7 +230,7 @@ class Pipe:
     def _body(self, ready: Letter, following: Letter | None, behind: bytes) -> None:
         """In doubt from the piece on that holds the final dot."""
         line, wire = self.line, ready.mail.wire
-        line.allow(line.target.timeout_s * 4 + len(wire) / SLOWEST_BYTES_PER_S)
+        line.allow(self._patience_s + len(wire) / SLOWEST_BYTES_PER_S)
         ready.dialogue.append(f"C: <{len(wire)} bytes>")
         if len(wire) <= PIECE:
             self._on_wire, self._asked = ready, following

@@ -4,7 +4,6 @@
 """
 
 import fcntl
-import gc
 import json
 import os
 import socket
@@ -20,7 +19,7 @@ from sqlalchemy.orm import configure_mappers
 
 import webapp
 from webapp.accounts import links
-from webapp.core import migrate
+from webapp.core import heap, migrate
 from webapp.core.errors import HouseError
 from webapp.processes import aftermath, herald, parts, ports
 from webapp.processes.child import Child
@@ -152,9 +151,7 @@ def _load_what_all_need() -> None:
     """Whatever is in memory before the fork is there once for all children, and is worked out once."""
     configure_mappers()
     migrate.head()
-    # Without this the garbage collector would touch, and so copy, every page of it in every child.
-    gc.collect()
-    gc.freeze()
+    heap.settle()
 
 
 def _part_of(guest: Guest, prepared: Prepared, listener: socket.socket) -> Child:

@@ -34,8 +34,8 @@ from webapp.sending.transports import Carrier
 logger = logging.getLogger("mailroom.sending")
 #: destinations of one batch that are visited at once
 MOST_THREADS = 16
-#: results are recorded when so many wait, or the oldest has waited so long
-RECORD_AT, RECORD_AFTER_S = 1000, 0.3
+#: results are recorded when so many wait, or the oldest has waited so long; of a campaign, which nobody follows letter by letter, later
+RECORD_AT, RECORD_AFTER_S, RECORD_CAMPAIGN_AFTER_S = 1000, 0.3, 1.0
 LOOK_S = 0.02
 #: how often a batch that may be called off is asked for
 ASK_S = 0.2
@@ -86,7 +86,8 @@ class Journey:
     def record_some(self) -> None:
         """Record what has come back, when it is enough or has waited long enough. Commits."""
         now = time.monotonic()
-        if len(self._outcomes) >= RECORD_AT or (now - self._recorded_at >= RECORD_AFTER_S and (self._outcomes or self._back)):
+        after_s = RECORD_AFTER_S if self.make is None else RECORD_CAMPAIGN_AFTER_S
+        if len(self._outcomes) >= RECORD_AT or (now - self._recorded_at >= after_s and (self._outcomes or self._back)):
             with self._ending_badly():
                 self._record()
 

@@ -22,6 +22,7 @@ from webapp.sending.models import STREAMS, Attempt, Delivery, Outgoing
 from webapp.sending.settle import Outcome, Waiting
 from webapp.sending.tally import LIVE_EVENT as LIVE_EVENT
 from webapp.sending.tally import OVERALL as OVERALL
+from webapp.sending.tally import count_move as count_move
 from webapp.sending.tally import count_moves as count_moves
 from webapp.sending.tally import count_rows as count_rows
 from webapp.sending.tally import counter as counter
@@ -135,22 +136,21 @@ def record(owner: str, outcomes: Sequence[Outcome]) -> None:
     if not outcomes:
         return
     now = database_now()
-    plain = [outcome for outcome in outcomes if plain_sent.is_plain(outcome)]
+    plain, others = plain_sent.parted(outcomes)
     if plain:
         _record_plain(owner, plain, now)
-        outcomes = [outcome for outcome in outcomes if not plain_sent.is_plain(outcome)]
-    if outcomes:
-        _record_any(owner, outcomes, now)
+    if others:
+        _record_any(owner, others, now)
 
 
 def _record_plain(owner: str, outcomes: Sequence[Outcome], now: datetime) -> None:
     """The short way, or the long one where somebody took rows over."""
     short = db.session.begin_nested()
     if plain_sent.record(owner, outcomes, now):
+        short.commit()
+    else:
         short.rollback()
         _record_any(owner, outcomes, now)
-    else:
-        short.commit()
 
 
 def _record_any(owner: str, outcomes: Sequence[Outcome], now: datetime) -> None:

@@ -6,10 +6,11 @@ sender: an address at a name that does not lead here would lose the bounces, and
 without a sender (reports, answers by machines) keeps none. The stored mail and the ledger keep the plain sender in any case.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from webapp.core import secrets
 from webapp.core.db import db
@@ -23,6 +24,13 @@ from webapp.sending.settle import Waiting
 PURPOSE = "return-path"
 RECORD = "return_path"
 
+_LAST = select(func.max(DnsCheck.id)).where(DnsCheck.domain_id == Domain.id, DnsCheck.status == "complete").correlate(Domain)
+_CHECKED = (
+    select(Domain.workspace_id, Domain.name, DnsCheck.results).join(DnsCheck, DnsCheck.id == _LAST.scalar_subquery())
+    .where(Domain.deleted_at.is_(None), Domain.verified_at.is_not(None), Domain.status == "active")
+    .where(Domain.name.in_(bindparam("names", expanding=True)))
+)  # fmt: skip
+
 
 def signed(rows: Sequence[Waiting]) -> list[Waiting]:
     """The same rows with the sender that they leave with; one query for all of them."""
@@ -32,6 +40,14 @@ def signed(rows: Sequence[Waiting]) -> list[Waiting]:
         return list(rows)
     key = secrets.derived(PURPOSE)
     return [row._replace(envelope_sender=_path(row, homes, key)) for row in rows]
+
+
+def of_all(workspace_id: int, sender: str) -> Callable[[int], str]:
+    """What the copies of one mail leave with, by the id of their delivery; its mailbox is there."""
+    home = _homes({(workspace_id, sender.rpartition("@")[2])}).get((workspace_id, sender.rpartition("@")[2])) if sender else None
+    if home is None:
+        return lambda _: sender
+    return partial(verp.make_return_path, home, key=secrets.derived(PURPOSE))
 
 
 def _path(row: Waiting, homes: dict[tuple[int, str], str], key: bytes) -> str:
@@ -45,11 +61,7 @@ def _homes(names: set[tuple[int, str]]) -> dict[tuple[int, str], str]:
     """(workspace, domain) -> the name below it that leads here, where the last finished look at the DNS found one."""
     if not names:
         return {}
-    complete = DnsCheck.domain_id == Domain.id, DnsCheck.status == "complete"
-    last = select(func.max(DnsCheck.id)).where(*complete).correlate(Domain).scalar_subquery()
-    query = select(Domain.workspace_id, Domain.name, DnsCheck.results).join(DnsCheck, DnsCheck.id == last)
-    living = Domain.deleted_at.is_(None), Domain.verified_at.is_not(None), Domain.status == "active"
-    rows = db.session.execute(query.where(Domain.name.in_({name for _, name in names}), *living))
+    rows = db.session.execute(_CHECKED, {"names": sorted({name for _, name in names})})
     found = {(row.workspace_id, row.name): _host(row.results) for row in rows if (row.workspace_id, row.name) in names}
     return {name: host for name, host in found.items() if host}
 

@@ -10,13 +10,13 @@ from webapp.audit import service as audit
 from webapp.audit.service import Target
 from webapp.core.actor import Actor
 from webapp.core.db import database_now, db
-from webapp.sending import barring
+from webapp.sending import attempts, barring
 from webapp.sending.listing import SHOWN as SHOWN
 from webapp.sending.listing import Shown as Shown
 from webapp.sending.listing import counts as counts
 from webapp.sending.listing import find
 from webapp.sending.listing import list_deliveries as list_deliveries
-from webapp.sending.models import Attempt, Delivery, Outgoing
+from webapp.sending.models import Delivery, Outgoing
 from webapp.sending.steps import STEPS, take_one
 from webapp.sending.steps import possible_steps as possible_steps
 from webapp.sending.submitting import submit as submit
@@ -39,12 +39,7 @@ def get_delivery(actor: Actor, delivery_id: int) -> Shown:
 
 def detail(row: Shown) -> SimpleNamespace:
     """A delivery with its attempts, as the API shows one."""
-    return SimpleNamespace(**row._mapping, attempt_rows=attempts_of(row.id))
-
-
-def attempts_of(delivery_id: int) -> list[Attempt]:
-    """Every attempt, the first one first. Check the right to see the delivery before (`get_delivery`)."""
-    return list(db.session.scalars(select(Attempt).where(Attempt.delivery_id == delivery_id).order_by(Attempt.number, Attempt.id)))
+    return SimpleNamespace(**row._mapping, attempt_rows=attempts.of(row.id))
 
 
 def deliveries_of_message(message_id: int, limit: int = 200) -> list[Shown]:

@@ -24,6 +24,8 @@ OVERALL = ("leased", "queued", "deferred", "uncertain", "held", "bounced", "supp
 #: states whose numbers of each hour and day are kept, for charts and rates
 ENDED = frozenset({"sent", "bounced"})
 CHARTED = frozenset({"sent", "bounced", "deferred"})
+#: what was taken at its first attempt, and has no row for it (`plain_sent`)
+AT_ONCE = "out.at_once"
 _UNSYNCED = {"synchronize_session": False}
 
 
@@ -51,8 +53,12 @@ def spread(changes: Iterable[tuple[int, int, str]]) -> None:
     for workspace_id, delivery_id, state in changes:
         workspaces.setdefault(workspace_id, {})[delivery_id] = state
     for workspace_id, states in workspaces.items():
-        events.send("deliveries_changed", workspace_id=workspace_id, states=states)
-        live.notify(workspace_id, LIVE_EVENT)
+        _spread(workspace_id, states)
+
+
+def _spread(workspace_id: int, states: dict[int, str]) -> None:
+    events.send("deliveries_changed", workspace_id=workspace_id, states=states)
+    live.notify(workspace_id, LIVE_EVENT)
 
 
 def counter(state: str) -> str:
@@ -63,14 +69,19 @@ def counter(state: str) -> str:
 def count_moves(moves: Iterable[tuple[int, str | None, str | None]]) -> None:
     """Keep the counters of the chips: (workspace, state before or None, state after or None). They are written when the caller commits."""
     for (workspace_id, before, after), number in Tally(moves).items():
-        if before == after:
-            continue
-        _pending.note((workspace_id, TOTAL if before is None else counter(before)), number if before is None else -number)
-        _pending.note((workspace_id, TOTAL if after is None else counter(after)), -number if after is None else number)
-        if after in ENDED:
-            rollups.note("day", workspace_id, after, number)
-        if after in CHARTED:
-            rollups.note("hour", workspace_id, f"out.{after}", number)
+        count_move(workspace_id, before, after, number)
+
+
+def count_move(workspace_id: int, before: str | None, after: str | None, number: int) -> None:
+    """The same for so many rows that move alike."""
+    if before == after:
+        return
+    _pending.note((workspace_id, TOTAL if before is None else counter(before)), number if before is None else -number)
+    _pending.note((workspace_id, TOTAL if after is None else counter(after)), -number if after is None else number)
+    if after in ENDED:
+        rollups.note("day", workspace_id, after, number)
+    if after in CHARTED:
+        rollups.note("hour", workspace_id, f"out.{after}", number)
 
 
 def count_rows(moves: Sequence[tuple[Any, str | None, str | None]]) -> None:
@@ -79,15 +90,13 @@ def count_rows(moves: Sequence[tuple[Any, str | None, str | None]]) -> None:
     campaigned.moved(moves)
 
 
-def tell_sent(moved: Mapping[tuple[int, int | None, str], int], rows: Sequence[tuple[int, int]]) -> None:
-    """Leased copies of campaigns became sent: (workspace, campaign, domain) -> how many, and (workspace, delivery) of each."""
-    for (workspace_id, _, _), number in moved.items():
-        _pending.note((workspace_id, counter("leased")), -number)
-        _pending.note((workspace_id, counter("sent")), number)
-        rollups.note("day", workspace_id, "sent", number)
-        rollups.note("hour", workspace_id, "out.sent", number)
-    campaigned.moved_many({key: number for key, number in moved.items() if key[1] is not None}, "leased", "sent")
-    spread((workspace_id, row_id, "sent") for workspace_id, row_id in rows)
+def tell_sent(moved: Mapping[tuple[int, int, str], int], ids: Mapping[int, Sequence[int]]) -> None:
+    """Leased copies of campaigns became sent: (workspace, campaign, domain) -> how many, and the deliveries of each workspace."""
+    for workspace_id, those in ids.items():
+        count_move(workspace_id, "leased", "sent", len(those))
+        rollups.note("hour", workspace_id, AT_ONCE, len(those))
+        _spread(workspace_id, dict.fromkeys(those, "sent"))
+    campaigned.moved_many(moved, "leased", "sent")
 
 
 def _write(session: Session, noted: dict[tuple[int, str], int]) -> None:

@@ -50,16 +50,18 @@ def _local_of(rows: Sequence[Addressed], workspace_id: int) -> set[str]:
     return local_addresses((row.recipient for row in rows if row.workspace_id == workspace_id), workspace_id)
 
 
-def local_addresses(addresses: Iterable[str], workspace_id: int) -> set[str]:
+def local_addresses(addresses: Iterable[str], workspace_id: int, names: set[str] | None = None) -> set[str]:
     """Those of the addresses that a mailbox here takes; one question for all domains, and one per address of our own.
 
     A domain that nobody proved yet counts for mail of its own workspace alone: else whoever adds somebody's domain would get their mail.
+
+    names  the domains of the addresses, for a caller who has them at hand
     """
     ours: dict[str, bool] = {}
     found = set()
     wanted = set(addresses)
-    known = domains.known_names({address.rpartition("@")[2] for address in wanted})
-    for address in wanted:
+    known = domains.known_names(names if names is not None else {address.rpartition("@")[2] for address in wanted})
+    for address in wanted if known else ():
         name = address.rpartition("@")[2]
         if name not in known:
             continue

@@ -39,7 +39,7 @@ FULL_S = 0.5
 #: with less time than this left, in seconds, no batch is claimed ahead
 AHEAD_S = 0.5
 #: how often is looked beside a batch whose mails are made anew; each look takes the processor from it
-BUSY_LOOK_S = 0.05
+MAKING_LOOK_S = 0.05
 #: the time that one batch may begin letters, in seconds, whatever time its drain has
 SLICE_S = 5.0
 
@@ -61,16 +61,14 @@ def drain(until: float, streams: Sequence[str] = STREAMS, gives_way: Callable[[]
 
 def send_stream(
     crew: "carriers.Crew", until: float, stream: str, gives_way: Callable[[], bool] = lambda: False,
-    claim: "Callable[[carriers.Crew, float, str], Batch | None] | None" = None, is_busy: bool = False,
+    claim: "Callable[[carriers.Crew, float, str], Batch | None] | None" = None,
 ) -> bool:  # fmt: skip
     """Batch after batch until nothing is due (True) or time is up.
 
     While one batch travels the next one is claimed, and it sets out before the results of the first are all recorded: the connections
     never wait for the database.
 
-    claim    where the rows come from; `claim_batch` without it
-    is_busy  each mail is made anew, so this process is the slow part: nothing is done beside a batch that travels, since two threads of
-             it would only be in each other's way
+    claim  where the rows come from; `claim_batch` without it
     """
     claim = claim or claim_batch
     back: Journey | None = None
@@ -86,10 +84,10 @@ def send_stream(
                 break
             if gives_way():
                 until = time.monotonic()
-            elif stream == "bulk" and not is_busy and time.monotonic() < until - AHEAD_S:
+            elif stream == "bulk" and journey.make is None and time.monotonic() < until - AHEAD_S:
                 batch = claim(crew, until, stream)
-            back, journey = _accompany(journey, crew, until, stream, BUSY_LOOK_S if is_busy else LOOK_S), None
-            if back is not None and (batch is None or is_busy):
+            back, journey = _accompany(journey, crew, until, stream), None
+            if back is not None and (batch is None or back.make is not None):
                 back.record_rest()
                 back = None
             batch = batch or claim(crew, until, stream)
@@ -117,6 +115,7 @@ class Batch:
     def set_out(self, until: float) -> Journey:
         """From now on they are sent."""
         ends = min(until, time.monotonic() + SLICE_S)
+        self.notes.expect(len(self.rows))
         return Journey(self.owner, self.notes, self.rows, self.carrier, ends, make=self.make, is_off=self.is_off)
 
 
@@ -168,9 +167,9 @@ def _hold(owner: str, rows: list[Waiting], transport: Transport) -> None:
     failpoints.hit("send.committed")
 
 
-def _accompany(journey: Journey, crew: "carriers.Crew", until: float, stream: str, look_s: float) -> Journey | None:
+def _accompany(journey: Journey, crew: "carriers.Crew", until: float, stream: str) -> Journey | None:
     """Record what comes back until everybody is; None when the batch goes on alone, because it takes long."""
-    patient_until = time.monotonic() + PATIENCE_S
+    patient_until, look_s = time.monotonic() + PATIENCE_S, LOOK_S if journey.make is None else MAKING_LOOK_S
     while not journey.wait(look_s):
         journey.look()
         journey.record_some()

@@ -14,6 +14,7 @@ from webapp.core import heartbeat, migrate, queue, rollups
 from webapp.core.config import settings
 from webapp.core.db import db, is_sqlite
 from webapp.sending.models import Attempt
+from webapp.sending.tally import AT_ONCE
 from webapp.watch import check_disk, queues
 from webapp.watch.check_database import sqlite_file
 
@@ -72,16 +73,17 @@ def _of_database() -> Iterator[Family]:
 def _totals() -> Iterator[Family]:
     names = {"received": ("hour", "received"), "sent": ("hour", "sent")}
     ends = {"sent": ("day", "sent"), "bounced": ("day", "bounced")}
-    found = queues.named_totals([rollups.ever(*key) for key in (*names.values(), *ends.values())])
+    at_once = rollups.ever("hour", AT_ONCE)
+    found = queues.named_totals([*(rollups.ever(*key) for key in (*names.values(), *ends.values())), at_once])
     yield Family("mailroom_messages_total", "counter", "Mails that were stored, by direction.",
                  [({"direction": direction}, found[rollups.ever(*key)]) for direction, key in names.items()])  # fmt: skip
     yield Family("mailroom_deliveries_ended_total", "counter", "Deliveries that ended, by how.",
                  [({"state": state}, found[rollups.ever(*key)]) for state, key in ends.items()])  # fmt: skip
-    for name, says, model in (
-        ("mailroom_delivery_attempts_total", "Attempts to hand over a mail.", Attempt),
-        ("mailroom_action_attempts_total", "Attempts of actions of routes, such as calls of webhooks.", StepAttempt),
+    for name, says, model, more in (
+        ("mailroom_delivery_attempts_total", "Attempts to hand over a mail.", Attempt, found[at_once]),
+        ("mailroom_action_attempts_total", "Attempts of actions of routes, such as calls of webhooks.", StepAttempt, 0),
     ):
-        yield Family(name, "counter", says, [({}, float(db.session.scalar(select(func.max(model.id))) or 0))])
+        yield Family(name, "counter", says, [({}, float(more + (db.session.scalar(select(func.max(model.id))) or 0)))])
 
 
 def _of_redis() -> Iterator[Family]:

@@ -132,6 +132,8 @@ class Compiled:
 
     def fill_signed(self, person: Person, keys: Sequence[SigningKey], at: int | None = None) -> bytes:
         """The mail with one DKIM-Signature for each key, the first one's on top; hand over the same sequence of keys each time."""
+        if not keys:
+            return self.fill(person, at)
         known, signers = self._signing
         if keys is not known:
             signers = [Signer(key, self._head.names) for key in keys]

@@ -12,7 +12,7 @@ from webapp.core.db import database_now
 from webapp.core.htmx import made, render
 from webapp.core.paging import PageRequest
 from webapp.core.wording import span
-from webapp.sending import barring, listing, picking, service, ways
+from webapp.sending import attempts, barring, listing, picking, service, ways
 from webapp.sending.models import STATES, Attempt
 from webapp.sending.picking import read_filters
 from webapp.sending.steps import STEPS
@@ -116,7 +116,7 @@ def _context(delivery_id: int) -> dict[str, Any]:
     return {
         "row": row, "why": why(row, now), "steps": service.possible_steps(row), "labels": BUTTONS, "kind_words": KINDS, "asking": ASKING,
         "notice": ways.platform().notice, "list_says": _list_says(actor, row), "may_see_list": actor.may("suppressions:read"),
-        "attempts": [_attempt(attempt) for attempt in reversed(service.attempts_of(delivery_id))],
+        "attempts": [_attempt(attempt) for attempt in reversed(attempts.of(delivery_id))],
         "activity": audit.story_of(actor, "delivery", delivery_id), "may_read": actor.may("messages:read"),
         "may_write": actor.may("deliveries:write"), "may_audit": actor.may("audit:read"),
         "answer": {"data": {"id": row.id, "recipient": row.recipient, "state": row.state, "why": why(row, now)}},
@@ -139,7 +139,7 @@ def _attempt(attempt: Attempt) -> dict[str, Any]:
     answer = f"{attempt.host}: {attempt.text}" if attempt.host else attempt.text
     return {
         "number": attempt.number, "state": states.get(attempt.outcome, attempt.outcome), "at": attempt.at, "summary": answer,
-        "dialogue": "\n".join(attempt.dialogue), "ms": round(attempt.seconds * 1000),
+        "dialogue": "\n".join(attempt.dialogue), "ms": round(attempt.seconds * 1000) if attempt.seconds else None,
         "error": attempt.text if attempt.outcome != "sent" and not attempt.dialogue else "",
     }  # fmt: skip
 
