@@ -1,76 +1,97 @@
 """Lists of contacts: one page at a time, as fast with a million as with a thousand.
 
-Without a filter a list is a walk down an index, and its total comes from the counters. A search for rare words takes all hits from the
-index of words, one for frequent words walks down the list, where they turn up soon. Pages go on by cursor; numbers up to 100 work too.
-Totals of filters are counted up to 1,000.
+Without a filter a list is a walk down an index, and its total comes from the counters. A group or a tag is walked down the index of its
+members. A search for rare words takes all hits from the index of words, one for frequent words walks down the list, where they turn up
+soon. Whatever else narrows a large list is sought within a bounded time (`contacts.seeking`). Totals of filters are counted up to 1,000.
 """
 
-import base64
-import binascii
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
-import orjson
-from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy import Select, and_, func, select
 
-from webapp.contacts import filters, groups, tags, words
+from webapp.contacts import filters, groups, seeking, tags, words
 from webapp.contacts.filters import filtered as filtered
-from webapp.contacts.models import Contact, GroupMember, Tag
+from webapp.contacts.models import Contact, ContactTag, GroupMember, Tag
+from webapp.contacts.walking import MOMENT, ROW, Order, order_of, walked
+from webapp.contacts.walking import SORTABLE as SORTABLE
 from webapp.core import counters
 from webapp.core.actor import Actor
 from webapp.core.bulk import among
 from webapp.core.db import db, is_sqlite
-from webapp.core.errors import Invalid, NotFound, invalid
+from webapp.core.errors import NotFound, invalid
 from webapp.core.paging import CAP, DEEPEST_PAGE, Page, PageRequest
 
 TOTAL = Contact.__tablename__
-#: what a list can be sorted by -> column, which an index serves together with the id. Ids are given in the order of creation
-SORTABLE: dict[str, Any] = {
-    "created_at": Contact.id, "id": Contact.id, "updated_at": Contact.updated_at, "name": Contact.name, "email": Contact.address,
-}  # fmt: skip
-#: the same order, for lists that are narrowed by the time of creation: one index serves both
-MOMENT = "moment"
-COLUMNS = {**SORTABLE, MOMENT: Contact.created_at}
-TIMED = ("updated_at", MOMENT)
-#: so sorted until somebody says otherwise: the newest first, names and addresses from A
-FALLING = frozenset({"created_at", "id", "updated_at", "moment"})
-#: columns of a row in a list; nothing else is read
-ROW = (
-    Contact.id, Contact.name, Contact.email, Contact.address, Contact.company, Contact.phone, Contact.subscribed, Contact.unsubscribed_at,
-    Contact.bounced_at, Contact.complained_at, Contact.lead_score, Contact.last_contacted_at, Contact.last_active_at, Contact.source,
-    Contact.created_at, Contact.updated_at,
-)  # fmt: skip
+#: filters that an index finds, however many contacts there are
+SWIFT = {"group_id", "tag", "email", "ids"}
+#: a group or a tag of more contacts is walked along with the contacts, in orders other than that of the ids
+LARGE = 20_000
 
 
 def list_contacts(actor: Actor, asked: PageRequest, narrowed: Mapping[str, Any] | None = None) -> Page[Any]:
     """One page of contacts: rows with the columns of ROW and `tags`. narrowed: see `filters.filtered`
 
-    raises  Invalid for an unknown sort_by, a cursor that is not ours, a page beyond 100, a group or a segment of nobody
+    raises  Invalid for an unknown sort_by, a cursor that is not ours, a page beyond 100, a group or a segment of nobody;
+            Unavailable where finding them takes too long
     """
     actor.require("contacts:read")
     given = filters.given(narrowed or {})
     try:
         if "group_id" in given:
             groups.get_group(actor, given["group_id"])
-        query: Any = filtered(actor.workspace_id, given, searching=False).with_only_columns(*ROW)
+        page = _searched(actor, asked, given) if given.get("search") else _narrowed(actor.workspace_id, asked, given)
     except NotFound as error:
         raise invalid("segment_id" if "segment" in error.message else "group_id", error.message) from None
-    few, many = None, False
-    if typed := words.asked(str(given.pop("search", ""))):
-        found = words.Found(actor.workspace_id, typed)
-        few = found.few(by_id=_sorted_by(asked)[1] is Contact.id)
-        many = found.many
-        query = query.where(_narrow(found, asked, given) if few is None else among(Contact.id, few))
-    elif not asked.cursor and asked.sort_by in (None, "created_at") and {"created_after", "created_before"} & set(given):
-        asked = replace(asked, sort_by=MOMENT)
-    page = walked(query, asked)
     page.items = with_tags(page.items)
+    return page
+
+
+def _narrowed(workspace_id: int, asked: PageRequest, given: dict[str, Any]) -> Page[Any]:
+    """A page without a search."""
+    if not asked.cursor and asked.sort_by in (None, "created_at") and {"created_after", "created_before"} & set(given):
+        asked = replace(asked, sort_by=MOMENT)
+    order = order_of(asked)
+    name, link, whose = _members(workspace_id, given, order)
+    query: Any = filtered(workspace_id, {key: value for key, value in given.items() if key != name}).with_only_columns(*ROW)
+    by = None
+    if link is not None:
+        query = query.join(link, and_(link.contact_id == Contact.id, whose))
+        by = link.contact_id if order.column is Contact.id else None
+    if set(given) - SWIFT and counters.read(workspace_id, TOTAL) > seeking.SMALL:
+        return seeking.sought(query, asked, by)
+    page = walked(query, asked, by)
+    page.total = total_of(workspace_id, given)
+    if page.total is None:
+        _count(page, query)
+    return page
+
+
+def _members(workspace_id: int, given: Mapping[str, Any], order: Order) -> tuple[str, Any, Any]:
+    """(name of the filter, table of its members, condition on that): what is walked instead of the contacts."""
+    found: tuple[str, Any, Any] = ("", None, None)
+    if "group_id" in given:
+        found, name = ("group_id", GroupMember, GroupMember.group_id == given["group_id"]), groups.counter(given["group_id"])
+    elif "tag" in given and (tag_id := tags.id_of(workspace_id, str(given["tag"]))) is not None:
+        found, name = ("tag", ContactTag, ContactTag.tag_id == tag_id), tags.counter(tag_id)
+    if found[0] and order.column is not Contact.id and not (is_sqlite() and counters.read(workspace_id, name) > LARGE):
+        return "", None, None
+    return found
+
+
+def _searched(actor: Actor, asked: PageRequest, given: dict[str, Any]) -> Page[Any]:
+    """A page of a search; without a word in it, one without."""
+    typed = words.asked(str(given.pop("search")))
     if not typed:
-        page.total = total_of(actor.workspace_id, given)
-    elif not given:
-        page.total, page.total_is_capped = (len(few), False) if few is not None else (CAP, True) if many else (None, False)
+        return _narrowed(actor.workspace_id, asked, given)
+    query: Any = filtered(actor.workspace_id, given).with_only_columns(*ROW)
+    found = words.Found(actor.workspace_id, typed)
+    few = found.few(by_id=order_of(asked).column is Contact.id)
+    query = query.where(_narrow(found, asked, given) if few is None else among(Contact.id, few))
+    page = walked(query, asked)
+    if not given:
+        page.total, page.total_is_capped = (len(few), False) if few is not None else (CAP, True) if found.many else (None, False)
     if page.total is None:
         _count(page, query)
     return page
@@ -78,46 +99,11 @@ def list_contacts(actor: Actor, asked: PageRequest, narrowed: Mapping[str, Any] 
 
 def _narrow(found: words.Found, asked: PageRequest, given: Mapping[str, Any]) -> Any:
     """The condition of frequent words. SQLite's index stands in the order of ids, so it gives those of one page by itself."""
-    _, column, falling, position = _sorted_by(asked)
-    if not is_sqlite() or given or column is not Contact.id:
+    order = order_of(asked)
+    if not is_sqlite() or given or order.column is not Contact.id:
         return found.walk()
-    pages = 1 if position else min(asked.page, DEEPEST_PAGE)
-    return among(Contact.id, found.page(position[0] if position else None, falling, pages * asked.per_page + 1))
-
-
-def walked(query: Select[Any], asked: PageRequest) -> Page[Any]:
-    """One page of a SELECT of columns of contacts, in the order asked for, without a total. raises Invalid"""
-    name, column, falling, position = _sorted_by(asked)
-    keys = [column] if column is Contact.id else [column, Contact.id]
-    if position is not None:
-        query = query.where(_beyond(keys, position, falling))
-    elif asked.page > DEEPEST_PAGE:
-        raise invalid("page", f"Pages go up to {DEEPEST_PAGE}; go on with the cursor in meta.next_cursor.")
-    order = [key.desc() if falling else key.asc() for key in keys]
-    start = 0 if position is not None else (asked.page - 1) * asked.per_page
-    rows = list(db.session.execute(query.order_by(*order).limit(asked.per_page + 1).offset(start)))
-    more = len(rows) > asked.per_page
-    rows = rows[: asked.per_page]
-    cursor = _write(name, falling, [getattr(rows[-1], key.key) for key in keys]) if more else None
-    return Page(rows, asked.per_page, asked.page if position is None else None, None, False, more, cursor, keyset=True)
-
-
-def _sorted_by(asked: PageRequest) -> tuple[str, Any, bool, list[Any] | None]:
-    """(name, column, whether it falls, position behind which the page begins). raises Invalid"""
-    if asked.cursor:
-        name, falling, position = _read(asked.cursor)
-        return name, COLUMNS[name], falling, position
-    name = asked.sort_by or "created_at"
-    if name not in COLUMNS:
-        raise invalid("sort_by", f"Cannot sort by {name!r}; choose one of {', '.join(sorted(SORTABLE))}.")
-    return name, COLUMNS[name], (name in FALLING) if asked.descending is None else asked.descending, None
-
-
-def _beyond(keys: list[Any], position: list[Any], falling: bool) -> ColumnElement[bool]:
-    here: Any = keys[0] if len(keys) == 1 else tuple_(*keys)
-    there: Any = position[0] if len(keys) == 1 else tuple_(*position)
-    condition: ColumnElement[bool] = here < there if falling else here > there
-    return condition
+    pages = 1 if order.position else min(asked.page, DEEPEST_PAGE)
+    return among(Contact.id, found.page(order.position[0] if order.position else None, order.falling, pages * asked.per_page + 1))
 
 
 def _count(page: Page[Any], query: Select[Any]) -> None:
@@ -163,28 +149,6 @@ def list_members(actor: Actor, group_id: int, asked: PageRequest) -> Page[Any]:
     """Who is on a list, as `list_contacts` answers. raises NotFound"""
     groups.get_group(actor, group_id)
     return list_contacts(actor, asked, {"group_id": group_id})
-
-
-def _write(name: str, falling: bool, position: list[Any]) -> str:
-    plain = [value.isoformat() if isinstance(value, datetime) else value for value in position]
-    return base64.urlsafe_b64encode(orjson.dumps([name, falling, *plain])).decode().rstrip("=")
-
-
-def _read(cursor: str) -> tuple[str, bool, list[Any]]:
-    try:
-        name, falling, *position = orjson.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
-        column = COLUMNS[name]
-        wanted = 1 if column is Contact.id else 2
-        if not isinstance(falling, bool) or len(position) != wanted or type(position[-1]) is not int or not 0 < position[-1] < 2**63:
-            raise ValueError
-        if wanted == 2:
-            if not isinstance(position[0], str) or "\x00" in position[0]:
-                raise ValueError
-            if name in TIMED:
-                position[0] = datetime.fromisoformat(position[0]).astimezone(UTC)
-    except (ValueError, KeyError, TypeError, OverflowError, binascii.Error):
-        raise Invalid("This cursor is not one of ours.", fields={"cursor": ["Take it unchanged from meta.next_cursor."]}) from None
-    return name, falling, position
 
 
 def group_ids_of(contact_id: int) -> list[int]:

@@ -14,10 +14,10 @@ from webapp.contacts.models import Contact, ContactGroup, Tag
 from webapp.core import counters
 from webapp.core.bulk import among
 from webapp.core.db import db, is_sqlite
+from webapp.core.patience import TooLong, cost, patient
 from webapp.segments.compile import condition, tag_name
 from webapp.segments.estimating import estimate
 from webapp.segments.language import Tree
-from webapp.segments.patience import TooLong, cost, patient
 
 #: seconds that an exact count may take, and that finding examples may
 PATIENCE_S, SAMPLE_S = 0.08, 0.06

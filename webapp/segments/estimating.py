@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection
 from webapp.contacts.models import Contact
 from webapp.core import counters
 from webapp.core.db import db, is_sqlite, reading
-from webapp.segments.patience import TooLong, limited
+from webapp.core.patience import TooLong, limited
 
 #: seconds for an estimate; its first question may take longer, so that there is an answer
 ESTIMATE_S, FIRST_S = 0.1, 0.2

@@ -24,11 +24,11 @@ from webapp.core.db import db, is_sqlite, reading
 
 #: steps of SQLite between two looks at the clock
 STEPS = 1000
-#: Compiling a plan to machine code, or starting workers for it, takes longer than these questions may.
-LIMITS = text(
-    "SELECT set_config('statement_timeout', :limit, true), set_config('jit', 'off', true),"
-    " set_config('max_parallel_workers_per_gather', '0', true)"
-)
+#: compiling a plan to machine code takes longer than these questions may
+LIMITS = text("SELECT set_config('statement_timeout', :limit, true), set_config('jit', 'off', true)")
+#: below so many seconds starting workers for a plan takes too long as well
+ALONE_S = 1.0
+ALONE = text(f"{LIMITS.text}, set_config('max_parallel_workers_per_gather', '0', true)")
 
 
 class TooLong(Exception):
@@ -76,7 +76,7 @@ def limited(connection: Connection, seconds: float) -> Iterator[None]:
         finally:
             driver.set_progress_handler(None, 0)
         return
-    connection.execute(LIMITS, {"limit": f"{max(1, round(seconds * 1000))}ms"})
+    connection.execute(ALONE if seconds < ALONE_S else LIMITS, {"limit": f"{max(1, round(seconds * 1000))}ms"})
     try:
         yield
     except DBAPIError as error:
