@@ -176,6 +176,9 @@ def test_the_page_of_a_campaign_tells_what_became_of_it(alice: Any, work_off: An
     work_off()
     page = " ".join(text_of(alice.page.get(f"/campaigns/{campaign.id}")).split())
     assert "Done: 3 people got it" in page and "https://shop.test/news" in page and "By receiving domain" in page
+    assert "Each bar is a minute" in page and "Sent: 3 in 1 minute, most 3 in one" in page
+    hours = text_of(alice.page.get(f"/campaigns/{campaign.id}?by=hour"))
+    assert "Each bar is an hour" in hours and "Sent: 3 in 1 hour, most 3 in one" in hours
     people = text_of(alice.page.get(f"/campaigns/{campaign.id}/recipients"))
     assert people.count("Kept here on purpose") == 3
     assert "Spring" in text_of(alice.page.get("/campaigns?status=sent"))

@@ -2,8 +2,6 @@
 
 import re
 import sqlite3
-import subprocess
-import sys
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from uuid import uuid4
 
 import httpx
 
-from tests.flows.installation import ROOT, Installation, wait_for
+from tests.flows.installation import Installation, wait_for
 from webapp.demo import cast
 
 OWNER, VIEWER, VIEWER_PASSWORD = cast.OWNER, "lou@juniper.test", "a long walk by the river"
@@ -31,11 +29,7 @@ class Sample:
 
     def start(self) -> None:
         house = self.house
-        with house.log.open("ab") as log:
-            house.process = subprocess.Popen(
-                [sys.executable, str(ROOT / "app.py"), "demo", "--mails-per-minute", MAILS_PER_MINUTE],
-                cwd=ROOT, env=house.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            )  # fmt: skip
+        house.begin("demo", "--mails-per-minute", MAILS_PER_MINUTE)
         try:
             wait_for(lambda: "mails have arrived" in house.text(), "the first mails of the sample", 90)
         except AssertionError as error:
@@ -130,6 +124,7 @@ class Sample:
             "suppression_id": [self.one("SELECT id FROM suppressions ORDER BY id LIMIT 1")],
             "hold_id": [self.one("SELECT id FROM delivery_holds LIMIT 1")],
             "contact_id": [self.one("SELECT id FROM contacts WHERE email = 'lars.holm@lindgren.example'")],
+            "note_id": [self.one("SELECT id FROM contact_notes ORDER BY id LIMIT 1")],
             "tag_id": [self.one("SELECT id FROM tags ORDER BY id LIMIT 1")],
             "group_id": [row[0] for row in self.rows("SELECT id FROM contact_groups ORDER BY id LIMIT 2")],
             "field_id": [self.one("SELECT id FROM custom_fields ORDER BY id LIMIT 1")],

@@ -2,6 +2,7 @@
 
     read(campaigns)            {id: Stats} for a whole list, one query
     spans(campaign)            sent, opened and clicked by hour or day, for charts
+    minutes(campaign)          the same by minute, for the first two hours
     links(campaign)            each tracked link with its clicks
     engagements(campaign, …)   one row per contact that did something
     report(campaign)           the first three together
@@ -19,6 +20,7 @@ from sqlalchemy import select
 
 from webapp.campaigns import numbers
 from webapp.campaigns.models import Campaign, CampaignLink
+from webapp.campaigns.tallies import BY_MINUTE
 from webapp.contacts.models import Contact, Engagement, LinkClick
 from webapp.core import counters, rollups
 from webapp.core.db import db, utcnow
@@ -70,7 +72,7 @@ class Stats:
 
 @dataclass(frozen=True)
 class Span:
-    """One hour or day of a chart. opened and clicked: people who did so for the first time."""
+    """One minute, hour or day of a chart. opened and clicked: people who did so for the first time."""
 
     begins: datetime
     sent: int
@@ -125,6 +127,19 @@ def spans(campaign: Campaign) -> list[Span]:
         row = sums.setdefault(begins, dict.fromkeys(SERIES, 0))
         row[what] += found[name]
     return [Span(begins, **row) for begins, row in sorted(sums.items())]
+
+
+def minutes(campaign: Campaign) -> list[Span]:
+    """From the start to now, for two hours at most, the oldest first; all zero for campaigns of before minutes were counted."""
+    if campaign.started_at is None:
+        return []
+    ends = min(utcnow(), campaign.started_at + BY_MINUTE)
+    begins = [_whole(campaign.started_at).replace(minute=campaign.started_at.minute)]
+    while begins[-1] + timedelta(minutes=1) <= ends:
+        begins.append(begins[-1] + timedelta(minutes=1))
+    names = {(at, what): f"campaign:{campaign.id}:{rollups.name('minute', at, what)}" for at in begins for what in SERIES}
+    found = counters.read_many(campaign.workspace_id, list(names.values()))
+    return [Span(at, **{what: found[names[at, what]] for what in SERIES}) for at in begins]
 
 
 def _whole(moment: datetime) -> datetime:

@@ -1,11 +1,12 @@
 """The numbers of a campaign, kept by the transactions that change its ledger.
 
     campaign:7:sent               copies in each state of the ledger
-    campaign:7:hour:2026-…T08:sent   how many left in each hour
+    campaign:7:hour:2026-…T08:sent   how many left in each hour, and in each minute of the first two hours
     campaign_domains              how the recipients at one domain fare: total, sent, deferred, bounced
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -24,6 +25,9 @@ AT_DOMAINS = ("sent", "deferred", "bounced")
 COLUMN_OF = {"sent": "sent", "captured": "sent", "deferred": "deferred", "bounced": "bounced"}
 #: states after which a copy counts as tried, for the bounce rate
 TRIED = ("sent", "bounced", "deferred", "uncertain")
+
+#: minutes are counted for so long after the start
+BY_MINUTE = timedelta(hours=2)
 
 Move = tuple[Any, str | None, str | None]
 
@@ -103,7 +107,22 @@ def note(
 
 
 def _write_counters(session: Session, noted: dict[tuple[int, str], int]) -> None:
-    counters.bump_many(noted, session)
+    counters.bump_many(noted | _in_minutes(session, noted), session)
+
+
+def _in_minutes(session: Session, noted: dict[tuple[int, str], int]) -> dict[tuple[int, str], int]:
+    """What left in this hour, once more by the minute, of campaigns that began lately."""
+    left: dict[int, int] = {}
+    for (_, counter), by in noted.items():
+        if ":hour:" in counter:
+            campaign_id = int(counter.split(":")[1])
+            left[campaign_id] = left.get(campaign_id, 0) + by
+    if not left:
+        return {}
+    now = utcnow()
+    query = select(Campaign.id, Campaign.workspace_id).where(Campaign.id.in_(left), Campaign.started_at > now - BY_MINUTE)
+    minute = rollups.name("minute", now, "sent")
+    return {(row.workspace_id, f"campaign:{row.id}:{minute}"): left[row.id] for row in session.execute(query)}
 
 
 def _write_domains(session: Session, noted: dict[tuple[int, str, str], int]) -> None:

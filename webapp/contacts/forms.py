@@ -127,7 +127,7 @@ def names_in(text: str | None) -> list[str]:
 class NoteForm(FlaskForm):
     text = TextAreaField(
         "Note", [DataRequired("Write something."), Length(max=LONGEST_NOTE, message=f"At most {LONGEST_NOTE:,} characters.")],
-        render_kw={"rows": 3}, description="For your team; the contact never sees it.",
+        render_kw={"rows": 2},
     )  # fmt: skip
 
 

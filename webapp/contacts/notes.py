@@ -37,13 +37,24 @@ def add_note(actor: Actor, contact_id: int, text: str) -> Note:
     return note
 
 
+def get_note(actor: Actor, contact_id: int, note_id: int) -> Note:
+    """raises NotFound"""
+    actor.require("contacts:read")
+    return _fetch(get_mine(actor, Contact, contact_id, "contact"), note_id)
+
+
+def _fetch(contact: Contact, note_id: int) -> Note:
+    note = db.session.scalar(select(Note).where(Note.contact_id == contact.id, Note.id == note_id))
+    if note is None:
+        raise NotFound(f"There is no note with the id {note_id} about this contact.")
+    return note
+
+
 def delete_note(actor: Actor, contact_id: int, note_id: int) -> Note:
     """raises NotFound"""
     actor.require("contacts:write")
     contact = get_mine(actor, Contact, contact_id, "contact")
-    note = db.session.scalar(select(Note).where(Note.contact_id == contact.id, Note.id == note_id))
-    if note is None:
-        raise NotFound(f"There is no note with the id {note_id} about this contact.")
+    note = _fetch(contact, note_id)
     db.session.delete(note)
     db.session.flush()
     audit.record(actor, "contact.delete_note", service.target(contact), before={"note": note.id})

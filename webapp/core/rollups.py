@@ -20,7 +20,7 @@ from webapp.core.counters import Counter
 from webapp.core.db import db, utcnow
 from webapp.core.pending import Pending
 
-SHAPES = {"hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d"}
+SHAPES = {"minute": "%Y-%m-%dT%H:%M", "hour": "%Y-%m-%dT%H", "day": "%Y-%m-%d"}
 LENGTH = {"hour": timedelta(hours=1), "day": timedelta(days=1)}
 #: how long each is kept
 KEPT = {"hour": timedelta(days=8), "day": timedelta(days=400)}

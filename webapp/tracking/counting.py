@@ -3,7 +3,7 @@
     engagements      one row per campaign and contact: first time by a person, how often by people and by machines
     link_clicks      one row per link that a contact clicked
     counters         campaign:7:opened, clicked (contacts, once), opens_total, clicks_total, machine_opens, machine_clicks,
-                     machine_opened (contacts that only a machine opened), hour:…:opened and hour:…:clicked for charts,
+                     machine_opened (contacts that only a machine opened), hour:…:opened, minute:…:clicked and so on for charts,
                      link:2, link:2:people, link:2:machines
     contacts         last_active_at, lead_score
 
@@ -32,6 +32,8 @@ Clicks = dict[Pair, list[tuple[int, int]]]
 LIVE_EVENT = "campaigns-changed"
 #: how long after the start of a campaign its hours are kept for charts
 CHARTED = timedelta(days=31)
+#: the same for its minutes
+BY_MINUTE = timedelta(hours=2)
 NUMBERS = ("opens", "clicks", "machine_opens", "machine_clicks")
 HELD = ("contact_id", "opened_at", "clicked_at", "unsubscribed_at", "complained_at", *NUMBERS)
 
@@ -184,6 +186,8 @@ class _Batch:
     def _in_hour(self, letter: Letter, at: datetime | None, what: str) -> None:
         if at is not None and letter.started_at is not None and at - letter.started_at < CHARTED:
             self._bump(letter, rollups.name("hour", at, what), 1)
+            if at - letter.started_at < BY_MINUTE:
+                self._bump(letter, rollups.name("minute", at, what), 1)
 
     def _event(self, pair: Pair, link: int, machine: str | None, at: datetime, number: int) -> dict[str, Any]:
         letter, copy = self.letters[pair[0]], self.copies.get(pair)

@@ -8,7 +8,7 @@ from webapp.accounts.forms import add_errors
 from webapp.campaigns import accounts, numbers, service
 from webapp.campaigns.forms import NewForm
 from webapp.campaigns.models import STATES
-from webapp.campaigns.pages.base import bp
+from webapp.campaigns.pages.base import bp, in_words
 from webapp.campaigns.starts import STARTS
 from webapp.core.access import current_actor, needs
 from webapp.core.actor import Actor
@@ -34,7 +34,7 @@ def list_page() -> Response:
         "campaigns/list.html", "campaigns/_rows.html", page=page, q=filters["search"] or "", state=filters["status"],
         numbers=numbers.read(page.items), chips=_chips(counts, filters["status"]), newer=_link(page=number - 1) if number > 1 else None,
         older=_link(page=number + 1) if page.has_more else None, may_write=actor.may("campaigns:write"), now=utcnow(),
-        has_any=sum(counts.values()) > 0,
+        has_any=sum(counts.values()) > 0, in_words=in_words,
     )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from webapp.campaigns.pages.writing import find_reader
 from webapp.campaigns.progress import people
 from webapp.campaigns.zones import ZONES
 from webapp.core.access import current_actor, needs
-from webapp.core.db import db
+from webapp.core.db import db, utcnow
 from webapp.core.errors import HouseError, Invalid
 from webapp.core.htmx import made, redirect_to, render
 from webapp.sending import ways
@@ -83,7 +83,10 @@ def schedule_page(campaign_id: int) -> Any:
             db.session.rollback()
             add_errors(form, Invalid(refused.message, fields={k: v for k, v in refused.fields.items() if k in form}), spare="schedule_at")
             campaign = service.get_campaign(actor, campaign_id)
-    context = {"form": form, "campaign": campaign, "problems": checks.problems(campaign)}
+    context = {
+        "form": form, "campaign": campaign, "problems": checks.problems(campaign), "now": utcnow(), "people": people,
+        "reached": reach.of_campaign(campaign),
+    }  # fmt: skip
     return render("campaigns/schedule.html", "campaigns/_schedule_dialog.html", status=422 if form.errors else 200, **context)
 
 

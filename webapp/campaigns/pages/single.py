@@ -7,7 +7,7 @@ from flask import Response, request, url_for
 from webapp.audit import service as audit
 from webapp.campaigns import charts, checks, life, looks, numbers, progress, reach, recipients, service, trials
 from webapp.campaigns.models import EDITABLE, Campaign
-from webapp.campaigns.pages.base import bp
+from webapp.campaigns.pages.base import bp, in_words
 from webapp.campaigns.schemas import CampaignRow
 from webapp.campaigns.showing import shown
 from webapp.core.access import current_actor, needs
@@ -33,7 +33,7 @@ def show_page(campaign_id: int) -> Response:
         "campaign": campaign, "numbers": found, "possible": life.possible(campaign), "notice": ways.platform().notice,
         "editable": campaign.state in EDITABLE, "may_write": actor.may("campaigns:write"), "may_send": actor.may("campaigns:send"),
         "may_audit": actor.may("audit:read"), "account": checks.account_of(campaign), "sandbox": looks.SANDBOX, "people": progress.people,
-        "in_zone": checks.in_zone,
+        "in_zone": checks.in_zone, "in_words": in_words,
     }  # fmt: skip
     if campaign.started_at is None:
         context |= _before(actor, campaign, found)
@@ -60,7 +60,7 @@ def _after(campaign: Campaign, found: dict[str, int]) -> dict[str, Any]:
     far = progress.read(campaign, found)
     return {
         "far": far, "says": progress.sentence(campaign, found, far), "parts": _linked(campaign, far.parts),
-        "figures": _figures(campaign, found), "chart": charts.over_time(campaign),
+        "figures": _figures(campaign, found), "chart": charts.over_time(campaign, request.args.get("by")),
         "links": charts.links(campaign, MOST_LINKS), "domains": charts.domains(campaign, MOST_DOMAINS),
         "named": reach.names(campaign),
     }  # fmt: skip
@@ -95,8 +95,8 @@ def _figures(campaign: Campaign, found: dict[str, int]) -> list[dict[str, Any]]:
          "tone": "bad" if found["bounced"] > tried * 0.05 and found["bounced"] > 4 else ""},
         {"name": "Complained", "value": found["complained"], "note": of(found["complained"], got, "delivered"),
          "url": _people(campaign, "complained"), "tone": "bad" if found["complained"] else ""},
-        {"name": "By machines", "value": found["machine_opens"] + found["machine_clicks"],
-         "note": f"{found['machine_opens']:,} opens, {found['machine_clicks']:,} clicks, left out"},
+        {"name": "By machines, left out", "value": found["machine_opens"] + found["machine_clicks"],
+         "note": f"{found['machine_opens']:,} opens, {found['machine_clicks']:,} clicks"},
     ]  # fmt: skip
 
 

@@ -28,6 +28,8 @@ from webapp.suppressions.lookup import barred
 _dump = compile_dump(schemas.ContactOut())
 #: steps of the timeline on one page; notes, and pieces of evidence
 STEPS, MOST = 25, 100
+#: characters of a note that its confirmation shows
+MOST_QUOTED = 120
 
 
 @bp.get("/contacts/<int:contact_id>")
@@ -165,6 +167,20 @@ def add_note(contact_id: int) -> Any:
             add_errors(form, refused, spare="text")
             contact = service.get_contact(actor, contact_id)
     return _shown(actor, contact, form)
+
+
+@bp.get("/contacts/<int:contact_id>/notes/<int:note_id>/delete")
+@needs("contacts:write")
+def ask_delete_note(contact_id: int, note_id: int) -> Any:
+    """The confirmation."""
+    note = notes.get_note(current_actor(), contact_id, note_id)
+    begin = note.text if len(note.text) <= MOST_QUOTED else f"{note.text[:MOST_QUOTED].rstrip()}…"
+    return render(
+        "parts/confirm.html", "parts/_confirm.html", title="Delete note?", button="Delete note", keep="Keep it",
+        text=f"“{begin}” by {note.author} goes for good. It is not kept in the trash.",
+        url=url_for(".delete_note", contact_id=contact_id, note_id=note_id),
+        cancel=url_for(".show_page", contact_id=contact_id, _anchor="notes"),
+    )  # fmt: skip
 
 
 @bp.post("/contacts/<int:contact_id>/notes/<int:note_id>/delete")
