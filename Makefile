@@ -11,7 +11,7 @@ run: .venv/installed-for-run ## start everything: dashboard, API, SMTP, workers
 
 test: check ## check, then all tests; WITHOUT=postgres,browser,postfix,s3 leaves parts out
 	@.ci/bootstrap-tests
-	@$(PYTEST) -n 2 --dist loadfile --reruns 1
+	@unset PYTHONDONTWRITEBYTECODE; $(PYTEST) -n 2 --dist loadfile --reruns 1
 
 check: .venv/installed-for-dev ## ruff, mypy, import-linter, djlint: seconds
 	@.venv/bin/ruff check --quiet --output-format concise .

@@ -18,6 +18,7 @@ from sqlalchemy import Engine, event
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tests import ready
 from tests.fakes import fake_outside
 from tests.people import Person
 from tests.servers import PostgresServer, RedisServer
@@ -33,6 +34,7 @@ from webapp.tracking import hits, targets
 
 pytest_plugins = ["tests.plugins.counts"]
 WITHOUT = set(filter(None, os.environ.get("WITHOUT", "").split(",")))
+ready.is_on = True
 DATABASES = [name for name in ("sqlite", "postgres") if name not in WITHOUT]
 
 

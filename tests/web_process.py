@@ -8,9 +8,6 @@ With `hang` the server stops for a minute between an effect and its commit, once
 import http.client
 import json
 import os
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,12 +16,11 @@ from typing import Any, Self
 
 from werkzeug.serving import make_server
 
+from tests import ready
 from tests.servers import wait_until
 from webapp import create_app
 from webapp.core import idempotency
 from webapp.settings import load_settings
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class WebProcess:
@@ -32,10 +28,8 @@ class WebProcess:
         settings = app.config["SETTINGS"]
         folder = Path(tempfile.mkdtemp(prefix="mr-web-"))
         self.port_file, self.hung = folder / "port", folder / "hung"
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self.environment = {
             **os.environ,
-            "PYTHONPATH": path,
             "MAILROOM_INSTANCE": str(settings.instance),
             "DATABASE_URL": settings.database_url,
             "REDIS_URL": settings.redis_url,
@@ -48,7 +42,7 @@ class WebProcess:
         }
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen([sys.executable, "-m", "tests.web_process"], cwd=ROOT, env=self.environment)
+        self.process = ready.start("tests.web_process", environ=self.environment)
         wait_until(lambda: self.port_file.exists() and self.port_file.read_text().endswith("\n"), "the web process", 30)
         self.port = int(self.port_file.read_text())
         return self
@@ -60,7 +54,7 @@ class WebProcess:
 
     def kill(self) -> None:
         """As the kernel does it: no clean-up of any kind."""
-        self.process.send_signal(signal.SIGKILL)
+        self.process.kill()
         self.process.wait(10)
 
     def request(

@@ -7,8 +7,6 @@
 import http.client
 import os
 import socket
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -16,12 +14,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests import ready
 from tests.servers import wait_until
 from webapp import create_app
 from webapp.processes.web import serve
 from webapp.settings import load_settings
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 class Stream:
@@ -53,9 +50,8 @@ class LiveServer:
     def __init__(self, app: Any, workers: int = 1, threads: int = 4) -> None:
         settings = app.config["SETTINGS"]
         self.app, self.port_file = app, Path(tempfile.mkdtemp(prefix="mr-live-")) / "port"
-        path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         self.environment = {
-            **os.environ, "PYTHONPATH": path, "MAILROOM_INSTANCE": str(settings.instance), "DATABASE_URL": settings.database_url,
+            **os.environ, "MAILROOM_INSTANCE": str(settings.instance), "DATABASE_URL": settings.database_url,
             "REDIS_URL": settings.redis_url, "MAILROOM_SECRET_KEY": ",".join(settings.secret_keys), "MAILROOM_HOSTNAME": settings.hostname,
             "MAILROOM_RATE_LIMITS": "off", "MAILROOM_WEB_WORKERS": str(workers), "MAILROOM_WEB_THREADS": str(threads),
             "WEB_PORT_FILE": str(self.port_file),
@@ -63,7 +59,7 @@ class LiveServer:
         self.streams: list[Stream] = []
 
     def __enter__(self) -> Self:
-        self.process = subprocess.Popen([sys.executable, "-m", "tests.core.live_server"], cwd=ROOT, env=self.environment)
+        self.process = ready.start("tests.core.live_server", environ=self.environment)
         try:
             wait_until(lambda: self.port_file.exists() and self.port_file.read_text().endswith("\n"), "the web server", 30)
         except AssertionError:

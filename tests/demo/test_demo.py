@@ -1,22 +1,16 @@
 """`app.py demo` as a person starts it: a sample workspace in which mail arrives, routes run and logs fill."""
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
 
-from tests.flows.installation import ROOT, Installation, wait_for
+from tests.flows.installation import Installation, wait_for
 
 
 def start(house: Installation) -> None:
     before = house.text().count("mails have arrived")
-    with house.log.open("ab") as log:
-        house.process = subprocess.Popen(
-            [sys.executable, str(ROOT / "app.py"), "demo", "--mails-per-minute", "60"],
-            cwd=ROOT, env=house.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+    house.begin("demo", "--mails-per-minute", "60")
     try:
         wait_for(lambda: house.text().count("mails have arrived") > before, "the first mails of the sample", 60)
     except AssertionError as error:

@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests import ready
 
 ROOT = Path(__file__).resolve().parents[2]
 OWNER, PASSWORD = "ann@acme.test", "correct horse battery staple"
@@ -93,22 +94,21 @@ class Installation:
             "MAILROOM_RATE_LIMITS": "off",
             **settings,
         }
-        self.program = ROOT / "app.py"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: ready.Started | None = None
 
     def start(self, timeout_s: float = 30) -> float:
         """Run `app.py up` and wait until it is ready; returns how many seconds that took."""
         started = time.monotonic()
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(self.program), "up"],
-                cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-            )
+        self.begin("up")
         try:
             wait_for(self._ready, "the installation to be ready", timeout_s)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.text()[-4000:]}") from None
         return time.monotonic() - started
+
+    def begin(self, *command: str) -> None:
+        """Run a command that goes on; what it says goes to the log. Nothing is waited for."""
+        self.process = ready.start("app.py", *command, environ=self.environment, out=self.log)
 
     def _ready(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
@@ -128,12 +128,9 @@ class Installation:
             self.process = None
         return code
 
-    def run(self, *command: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """One command of the command line on this installation."""
-        return subprocess.run(
-            [sys.executable, str(ROOT / "app.py"), *command],
-            cwd=ROOT, env=self.environment, capture_output=True, text=True, input=stdin, timeout=60,
-        )
+        return ready.run("app.py", *command, environ=self.environment, stdin=stdin)
 
     def text(self) -> str:
         return self.log.read_text(errors="replace") if self.log.exists() else ""

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from tests import ready
 from webapp.cli import main
-from webapp.settings import ROOT, declarations
+from webapp.settings import declarations
 
 PASSWORD = "correct horse battery"
 COMMANDS = [
@@ -30,10 +31,7 @@ class Shell:
 
     def run(self, *arguments: str, stdin: str = "", **environ: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAILROOM_", "DATABASE_URL", "REDIS_URL"))}
-        return subprocess.run(
-            [sys.executable, str(ROOT / "app.py"), *arguments], input=stdin, capture_output=True, text=True, timeout=60, cwd=ROOT,
-            env={**kept, "MAILROOM_INSTANCE": str(self.instance), **environ},
-        )  # fmt: skip
+        return ready.run("app.py", *arguments, stdin=stdin, environ={**kept, "MAILROOM_INSTANCE": str(self.instance), **environ})
 
     def refused(self, *arguments: str, **more: str) -> str:
         """The one line with which a command refuses."""
