@@ -66,8 +66,11 @@ Started = subprocess.Popen[Any] | Ready
 
 
 def start(program: str, *arguments: str, environ: Mapping[str, str], out: Path | str = os.devnull) -> Started:
-    """Begin a program that writes both of its outputs to the end of a file. It leads a session of its own."""
-    if is_on:
+    """Begin a program that writes both of its outputs to the end of a file. It leads a session of its own.
+
+    program  one of PROGRAMS, or any file or module of Python, which then begins from nothing
+    """
+    if is_on and program in PROGRAMS:
         return Ready(program, arguments, environ, (os.devnull, str(out), ""))
     with open(out, "ab") as log:
         return subprocess.Popen(

@@ -94,6 +94,7 @@ class Installation:
             "MAILROOM_RATE_LIMITS": "off",
             **settings,
         }
+        self.program = "app.py"
         self.process: ready.Started | None = None
 
     def start(self, timeout_s: float = 30) -> float:
@@ -108,7 +109,7 @@ class Installation:
 
     def begin(self, *command: str) -> None:
         """Run a command that goes on; what it says goes to the log. Nothing is waited for."""
-        self.process = ready.start("app.py", *command, environ=self.environment, out=self.log)
+        self.process = ready.start(self.program, *command, environ=self.environment, out=self.log)
 
     def _ready(self) -> bool:
         if self.process is not None and self.process.poll() is not None:
