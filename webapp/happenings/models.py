@@ -33,6 +33,7 @@ TYPES: dict[str, str] = {
     "contact.deleted": "A contact was removed for good",
     "campaign.sent": "A campaign began to go out",
     "campaign.completed": "A campaign reached everybody; details.stats says how it went",
+    "import.completed": "A file of contacts was imported; details has the counts",
     "received": "A mail came in and was read",
     "quarantined": "A mail came in whose origin is not proven",
     "route.ran": "A route of the mailbox ended; details.status says how",

@@ -17,7 +17,7 @@ PER_PAGE = 50
 #: characters of a text of the details on the page
 MOST_TEXT = 160
 #: details that are shown as they are
-SHOWN = ("bounce", "class", "reason", "route", "status", "feedback", "from", "subject", "url")
+SHOWN = ("bounce", "class", "reason", "route", "status", "feedback", "from", "subject", "url", "filename")
 FILTERS = ("q", "type", "mailbox_id", "since", "until", "cursor")
 WORDS = {name: name.replace(".", " ").capitalize() for name in TYPES}
 

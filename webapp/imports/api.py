@@ -30,6 +30,7 @@ FORM = {
         "duplicates": {"type": "string", "enum": list(DUPLICATES), "default": "update"},
         "preview": {"type": "boolean", "default": False, "description": "Only count what would happen"},
         "consent": {"type": "string", "description": "What the people agreed to and where, kept as evidence"},
+        "announce": {"type": "boolean", "default": False, "description": "An event contact.created or contact.updated for each contact"},
         "encoding": {"type": "string", "enum": list(service.ENCODINGS)},
     },
 }  # fmt: skip
@@ -137,7 +138,7 @@ def take_upload() -> ContactImport:
         raise invalid("encoding", f"Choose one of: {', '.join(service.ENCODINGS)}.")
     settings = Settings(
         _json("mapping", form.get("mapping"), dict), form.get("duplicates") or "update", _ids(_several("group_ids")), _several("tags"),
-        form.get("consent"),
+        form.get("consent"), _truth("announce"),
     )  # fmt: skip
     state = "previewing" if _truth("preview") else "queued"
     return service.create_import(actor, cast(BinaryIO, file.stream), file.filename, settings, state=state, encoding=encoding)

@@ -16,6 +16,7 @@ from webapp.contacts.models import Consent, Contact, ContactTag, GroupMember
 from webapp.core import counters
 from webapp.core.bulk import among, insert_rows, update_rows
 from webapp.core.db import UTCDateTime, db
+from webapp.imports import announcing
 from webapp.imports.deciding import Change, Wanted
 from webapp.imports.inserting import Made
 from webapp.imports.models import ImportChange
@@ -41,6 +42,8 @@ def apply(wanted: Wanted, changes: Sequence[Change], now: datetime, evidence: st
         if not ours:
             images.append(_image(change, now))
     update_rows(Contact, ("id", *names, "updated_at", "is_indexed"), rows)
+    if wanted.announce:
+        announcing.changed(wanted.workspace_id, wanted.import_id, [_became(change) for change in changes], now)
     _keep(wanted, images)
     ended = [change.row.id for change in changes if change.values.get("subscribed") is False]
     _prove(wanted, ended, now, evidence)
@@ -48,6 +51,11 @@ def apply(wanted: Wanted, changes: Sequence[Change], now: datetime, evidence: st
     _give(wanted, [(change.row.id, one) for change in changes for one in change.groups], GroupMember, groups.counter)
     own = {change.row.id: change.tags - wanted.tag_ids for change in changes if change.row.import_id == wanted.import_id}
     keep_own_tags(wanted, {contact_id: found for contact_id, found in own.items() if found})
+
+
+def _became(change: Change) -> tuple[int, dict[str, Any]]:
+    links = {"tags": change.tags, "groups": change.groups}
+    return change.row.id, {**change.values, **{name: ids for name, ids in links.items() if ids}}
 
 
 def _image(change: Change, now: datetime) -> tuple[int, dict[str, Any], dict[str, Any]]:
@@ -130,7 +138,7 @@ def _made(wanted: Wanted, made: Made) -> Any:
 
 
 def give_all(wanted: Wanted, made: Made, now: datetime, consent: str | None) -> None:
-    """Tags and groups for all new contacts, and what they agreed to; the database copies them from the rows that it has."""
+    """Tags and groups for all new contacts, events, and what they agreed to; the database copies them from the rows that it has."""
     names: Any
     for ids, model, counter, names in (
         (wanted.tag_ids, ContactTag, tags.counter, ["contact_id", "tag_id"]),
@@ -139,6 +147,8 @@ def give_all(wanted: Wanted, made: Made, now: datetime, consent: str | None) -> 
         for owner_id in sorted(ids):
             db.session.execute(insert(model).from_select(names, select(Contact.id, literal(owner_id)).where(_made(wanted, made))))
             counters.bump(wanted.workspace_id, counter(owner_id), made.number)
+    if wanted.announce:
+        announcing.created(wanted.import_id, _made(wanted, made), now)
     if consent:
         _prove_rows(select(Contact.id).where(_made(wanted, made), Contact.subscribed.is_(True)), wanted, now, "subscribed", consent)
 

@@ -36,6 +36,7 @@ class Wanted:
     tag_ids: frozenset[int]
     group_ids: frozenset[int]
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    announce: bool = False
 
 
 @dataclass

@@ -6,7 +6,7 @@ from typing import Any
 from flask import request
 from flask_wtf import FlaskForm
 from flask_wtf.file import FileField
-from wtforms import RadioField, SelectChoice, SelectField, SelectMultipleField, StringField, TextAreaField
+from wtforms import BooleanField, RadioField, SelectChoice, SelectField, SelectMultipleField, StringField, TextAreaField
 from wtforms.validators import Length
 from wtforms.widgets import CheckboxInput, ListWidget
 
@@ -44,18 +44,22 @@ class ColumnsForm(FlaskForm):
         description="Kept with each new contact as evidence, such as: signed up on our stand at the garden fair, May 2026.",
     )  # fmt: skip
 
+    announce = BooleanField(
+        "Announce each contact", description="Webhooks and the list of events hear of each one; otherwise only when all are in.",
+    )  # fmt: skip
+
     def fill(self, job: ContactImport, tags: Sequence[str], groups: Sequence[ContactGroup]) -> None:
         """Offer the groups; show what was said before."""
         self.groups.choices = [SelectChoice(group.id, group.name) for group in groups[:OFFERED_GROUPS]]
         if request.method == "GET":
-            self.duplicates.data, self.consent.data = job.duplicates, job.consent
+            self.duplicates.data, self.consent.data, self.announce.data = job.duplicates, job.consent, job.announce
             self.groups.data, self.tags.data = list(job.group_ids), ", ".join(tags)
 
     def settings(self, titles: Sequence[str]) -> Settings:
         """What was said, with the columns."""
         mapping = {title: request.form.get(f"column-{number}", "") for number, title in enumerate(titles)}
         names = [name for name in (part.strip() for part in (self.tags.data or "").split(",")) if name]
-        return Settings(mapping, self.duplicates.data or "update", self.groups.data or [], names, self.consent.data)
+        return Settings(mapping, self.duplicates.data or "update", self.groups.data or [], names, self.consent.data, self.announce.data)
 
 
 def targets(custom: Sequence[CustomField]) -> list[tuple[str, str]]:

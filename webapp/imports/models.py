@@ -48,6 +48,8 @@ class ContactImport(InWorkspace, Timestamps, Leased, Base):
     group_ids: Mapped[list[Any]] = mapped_column(default=list)
     #: what the people in it agreed to, for the evidence of consent
     consent: Mapped[str | None]
+    #: whether the event stream hears of each contact
+    announce: Mapped[bool] = mapped_column(default=False)
     #: who gave it, as the audit log names them
     giver: Mapped[dict[str, Any]]
     #: rows of the file, as far as it is known

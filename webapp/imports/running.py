@@ -22,7 +22,7 @@ from webapp.core.blobs import BlobMissing, blobs
 from webapp.core.db import db, is_sqlite, utcnow
 from webapp.core.errors import Invalid
 from webapp.core.queue import ring
-from webapp.imports import changing, problems
+from webapp.imports import announcing, changing, problems
 from webapp.imports.ahead import Ahead, Ready
 from webapp.imports.cleaning import Clean, Cleaner, Problem
 from webapp.imports.columns import Plan, checked
@@ -220,7 +220,7 @@ def wanted_of(job: ContactImport, cleaner: Cleaner) -> Wanted:
             with suppress(Invalid):  # the options may have changed since
                 defaults[field.key] = field_values.default_of(field)
     ids = frozenset(job.tag_ids), frozenset(job.group_ids)
-    return Wanted(job.id, job.workspace_id, job.duplicates, tuple(sorted(texts)), *ids, defaults)
+    return Wanted(job.id, job.workspace_id, job.duplicates, tuple(sorted(texts)), *ids, defaults, job.announce)
 
 
 def open_ready(job: ContactImport) -> BinaryIO:
@@ -237,6 +237,7 @@ def finish(job: ContactImport, state: str = "finished", problem: str | None = No
     job.lease_until = job.lease_owner = None
     if state == "finished":
         job.total = job.position
+        announcing.completed(job, job.finished_at)
     tell(job.workspace_id)
     live.notify(job.workspace_id, LIVE_EVENT)
     ring(AFTER)

@@ -11,8 +11,9 @@ from webapp.imports.models import DUPLICATES, STATES, ContactImport
 
 #: columns that are shown as they are
 KEPT = (
-    "id", "state", "filename", "size_bytes", "mapping", "duplicates", "tag_ids", "group_ids", "consent", "total", "position", "created",
-    "updated", "unchanged", "skipped", "suppressed", "failed", "problem", "started_at", "finished_at", "created_at", "updated_at",
+    "id", "state", "filename", "size_bytes", "mapping", "duplicates", "tag_ids", "group_ids", "consent", "announce", "total", "position",
+    "created", "updated", "unchanged", "skipped", "suppressed", "failed", "problem", "started_at", "finished_at", "created_at",
+    "updated_at",
 )  # fmt: skip
 COUNTED = ("rows", "new", "changed", "unchanged", "skipped", "suppressed", "invalid", "duplicate")
 
@@ -78,6 +79,7 @@ class ContactImportOut(Shape):
     tag_ids = fields.List(fields.Integer(), required=True)
     group_ids = fields.List(fields.Integer(), required=True)
     consent = fields.String(required=True, allow_none=True)
+    announce = fields.Boolean(required=True, metadata={"description": "Whether each contact has an event of its own"})
     total = fields.Integer(required=True, allow_none=True, metadata={"description": "Rows, once they are counted"})
     processed = fields.Integer(required=True, attribute="position")
     created = fields.Integer(required=True)

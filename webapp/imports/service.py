@@ -42,7 +42,8 @@ ENCODINGS = ("utf-8", "cp1252", "cp1250", "cp1251", "cp1253", "cp1254", "cp1255"
 class Settings:
     """What somebody says about an import beside its file.
 
-    mapping  title -> field; None: as the titles tell
+    mapping   title -> field; None: as the titles tell
+    announce  whether the event stream hears of each contact
     """
 
     mapping: Mapping[str, Any] | None = None
@@ -50,6 +51,7 @@ class Settings:
     group_ids: Sequence[int] = ()
     tags: Sequence[str] = ()
     consent: str | None = None
+    announce: bool = False
 
 
 def create_import(
@@ -106,7 +108,7 @@ def _set(actor: Actor, job: ContactImport, settings: Settings) -> None:
     if settings.duplicates not in DUPLICATES:
         raise invalid("duplicates", f"Choose one of: {', '.join(DUPLICATES)}.")
     plan = _plan(job, job.mapping if settings.mapping is None else settings.mapping)
-    job.mapping, job.duplicates = plan.mapping, settings.duplicates
+    job.mapping, job.duplicates, job.announce = plan.mapping, settings.duplicates, settings.announce
     job.group_ids = [group.id for group in groups.held(actor, list(settings.group_ids))]
     job.tag_ids = [tag.id for tag in tags.named(actor, settings.tags)]
     consent = " ".join((settings.consent or "").split())

@@ -19,7 +19,7 @@ from webapp.contacts.telling import tell
 from webapp.core import failpoints, live
 from webapp.core.bulk import among, update_rows
 from webapp.core.db import db, utcnow
-from webapp.imports import problems
+from webapp.imports import announcing, problems
 from webapp.imports.changing import SOURCE, TIMES, WORDS
 from webapp.imports.cleaning import Problem
 from webapp.imports.models import ContactImport, ImportChange
@@ -163,6 +163,8 @@ def _restore(job: ContactImport, images: Mapping[int, tuple[Any, Any]]) -> None:
         is_indexed = row.is_indexed and not WORDS.intersection(before)
         rows.append((contact_id, *(before.get(name, getattr(row, name)) for name in names), is_indexed))
     update_rows(Contact, ("id", *names, "is_indexed"), rows)
+    if job.announce:
+        announcing.changed(job.workspace_id, job.id, [(contact_id, image.after) for contact_id, (_, image) in images.items()], utcnow())
     for kind in ("tag", "group"):
         owners: dict[int, list[int]] = {}
         for contact_id, (_, image) in images.items():

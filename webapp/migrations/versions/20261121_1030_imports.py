@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("tag_ids", Json, nullable=False),
         sa.Column("group_ids", Json, nullable=False),
         sa.Column("consent", sa.String(), nullable=True),
+        sa.Column("announce", sa.Boolean(), nullable=False),
         sa.Column("giver", Json, nullable=False),
         sa.Column("total", BigInt, nullable=True),
         sa.Column("position", BigInt, nullable=False),
