@@ -42,6 +42,7 @@ def candidates(actor: Actor, contact_id: int, limit: int = 10) -> list[Contact]:
 def merge(actor: Actor, target_id: int, source_id: int) -> Contact:
     """Take the source into the target; returns the target. raises NotFound for the target, Invalid about source_id"""
     actor.require("contacts:write")
+    events.send("contacts_merging", workspace_id=actor.workspace_id, source_id=source_id, target_id=target_id)
     wanted = Contact.workspace_id == actor.workspace_id, Contact.id.in_([source_id, target_id])
     held = {row.id: row for row in db.session.scalars(select(Contact).where(*wanted).order_by(Contact.id).with_for_update())}
     target = held.get(target_id) or get_mine(actor, Contact, target_id, "contact")

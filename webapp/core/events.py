@@ -21,6 +21,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "domain_unverified": ("domain_id",),
     "mailbox_deleted": ("mailbox_id",),
     "mailbox_limit": ("warning_id",),
+    "contacts_merging": ("workspace_id", "source_id", "target_id"),  # sent before anything is locked or looked at
     "contacts_merged": ("workspace_id", "source_id", "target_id"),
     "contact_erased": ("workspace_id", "contact_id", "address", "with_messages", "counts"),  # listeners add to counts: table -> rows
     "contact_group_deleted": ("workspace_id", "group_id"),  # sent before; who still needs it raises InUse

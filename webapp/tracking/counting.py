@@ -10,7 +10,7 @@
 A click by a person implies an open. Whoever was deleted is not counted any more; whoever was merged counts as who they are now.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -215,10 +215,19 @@ class _Batch:
 
 
 def lock(pairs: dict[Pair, int]) -> dict[Pair, Any]:
-    """The rows of these (campaign, contact) -> workspace, made where there are none, held until the end of the transaction."""
-    _begin.many(
-        [{"campaign_id": pair[0], "contact_id": pair[1], "workspace_id": workspace_id} for pair, workspace_id in sorted(pairs.items())]
-    )
+    """The rows of these (campaign, contact) -> workspace, made where there are none, held until the end of the transaction.
+
+    A row that was there at first may be gone once the lock is had, because its contact was merged meanwhile; it is made anew then.
+    """
+    found: dict[Pair, Any] = {}
+    while missing := pairs.keys() - found.keys():
+        _begin.many([{"campaign_id": pair[0], "contact_id": pair[1], "workspace_id": pairs[pair]} for pair in sorted(missing)])
+        found.update(_held(missing))
+    return found
+
+
+def _held(pairs: Collection[Pair]) -> dict[Pair, Any]:
+    """Those that are there, locked."""
     found: dict[Pair, Any] = {}
     query = select(*(Engagement.__table__.c[name] for name in HELD)).order_by(Engagement.contact_id).with_for_update()
     for campaign_id in sorted({campaign for campaign, _ in pairs}):

@@ -90,6 +90,19 @@ def remember(workspace_id: int, gone: Mapping[int, str]) -> None:
     sums.keep(workspace_id, gone, 1)
 
 
+@events.listen("contacts_merging")
+def keep_both(workspace_id: int, source_id: int, target_id: int) -> None:
+    """Two contacts are about to become one: what both did is put aside …"""
+    sums.hold(workspace_id, [source_id, target_id])
+    sums.keep(workspace_id, [source_id, target_id], 1)
+
+
+@events.listen("contacts_merged")
+def keep_difference(workspace_id: int, source_id: int, target_id: int) -> None:
+    """… and less what the one row of them says: campaigns keep the numbers that they had."""
+    sums.keep(workspace_id, [target_id], -1)
+
+
 def init_app(_app: Flask) -> None:
     pipeline.look_for("leave", by_mail.look)
 

@@ -1,6 +1,9 @@
 """The numbers of a campaign that its rows explain, and beside them those of people who are gone.
 
     campaign:7:opened = rows of engagements with opened_at + campaign:7:gone:opened
+
+Gone are contacts that were deleted, and whoever was merged with somebody who did the same: two copies were opened, one row is left. So the
+numbers of a campaign stay what they were, whatever becomes of the contacts.
 """
 
 from collections.abc import Collection
@@ -32,3 +35,10 @@ def keep(workspace_id: int, contact_ids: Collection[int], sign: int) -> None:
         for name in OF_ROWS:
             found[workspace_id, f"campaign:{row.campaign_id}:gone:{name}"] = sign * int(getattr(row, name) or 0)
     counters.bump_many(found)
+
+
+def hold(workspace_id: int, contact_ids: Collection[int]) -> None:
+    """Lock what these contacts did until the end of the transaction, in the order in which hits are written (`counting.lock`)."""
+    theirs = Engagement.workspace_id == workspace_id, among(Engagement.contact_id, contact_ids)
+    order = Engagement.campaign_id, Engagement.contact_id
+    db.session.execute(select(Engagement.campaign_id).where(*theirs).order_by(*order).with_for_update()).all()
