@@ -21,7 +21,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 #: program -> module whose `main` it runs
-PROGRAMS = {"app.py": "webapp.cli", "tests.web_process": "tests.web_process", "tests.core.live_server": "tests.core.live_server"}
+PROGRAMS = {"app.py": "webapp.cli"} | {name: name for name in ("tests.web_process", "tests.core.live_server", "tests.faults.shifted")}
+#: programs whose `main` is told when they began
+TIMED = ("app.py", "tests.faults.shifted")
 is_on = False
 _forge = multiprocessing.get_context("forkserver")
 
@@ -131,4 +133,4 @@ def _live(program: str, arguments: tuple[str, ...], environ: dict[str, str], fil
     sys.stdin = os.fdopen(0, encoding="utf-8", closefd=False)
     sys.argv = [str(ROOT / program), *arguments]
     module: Any = importlib.import_module(PROGRAMS[program])
-    module.main(*([begun] if program == "app.py" else []))
+    module.main(*([begun] if program in TIMED else []))

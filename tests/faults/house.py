@@ -37,7 +37,7 @@ class House(Installation):
         if clock:
             self.clock_file.write_text("0")
             self.environment["FAULTS_CLOCK"] = str(self.clock_file)
-            self.program = str(Path(__file__).with_name("shifted.py"))
+            self.program = "tests.faults.shifted"
 
     # --- its parts ---------------------------------------------------------------------------------------
 

@@ -1,6 +1,6 @@
 """`app.py` with a clock that jumps: starts like it, and every process asks a file by how many seconds its clock is wrong.
 
-    FAULTS_CLOCK=FILE python tests/faults/shifted.py up
+    FAULTS_CLOCK=FILE python -m tests.faults.shifted up
 
 What the product takes from the wall clock moves (`datetime.now` in its modules, `time.time` everywhere); monotonic time goes on, as it does
 when an operator or a time server sets a clock. PostgreSQL keeps its own time.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from webapp.cli import main
+from webapp import cli
 from webapp.settings import ROOT
 
 FILE = os.environ["FAULTS_CLOCK"]
@@ -76,7 +76,12 @@ def plant() -> None:
             module.datetime = Shifted  # type: ignore[attr-defined]
 
 
-if __name__ == "__main__":
+def main(begun: float) -> None:
+    """As `app.py`."""
     sys.argv[0] = str(ROOT / "app.py")
     plant()
+    cli.main(begun)
+
+
+if __name__ == "__main__":
     main(time.monotonic())

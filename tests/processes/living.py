@@ -1,14 +1,17 @@
 """Real processes for tests: started in a temporary folder on free ports, watched through their output and their children."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from tests import ready
 from tests.servers import wait_until
 from webapp.settings import ROOT
 
@@ -18,16 +21,19 @@ class Living:
 
     def __init__(self, command: list[str], **environ: str) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAILROOM_", "DATABASE_URL", "REDIS_URL"))}
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env={**kept, **environ}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
+        self.lines: list[str] = []
+        self.process = self._begin(command, {**kept, **environ})
+
+    def _begin(self, command: list[str], environ: dict[str, str]) -> ready.Started:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1,
             preexec_fn=_hear_signals,
         )  # fmt: skip
-        self.lines: list[str] = []
-        threading.Thread(target=self._collect, daemon=True).start()
+        threading.Thread(target=self._collect, args=(process.stdout,), daemon=True).start()
+        return process
 
-    def _collect(self) -> None:
-        assert self.process.stdout is not None
-        for line in self.process.stdout:
+    def _collect(self, output: Iterable[str]) -> None:
+        for line in output:
             self.lines.append(line.rstrip("\n"))
 
     @property
@@ -64,6 +70,21 @@ class Living:
             except ProcessLookupError:
                 continue
         self.process.wait(10)
+
+
+class Ready(Living):
+    """The same for a program of tests/ready.py, which begins with everything imported: [program, argument, …]."""
+
+    def _begin(self, command: list[str], environ: dict[str, str]) -> ready.Started:
+        pipe = Path(tempfile.mkdtemp(prefix="mr-says-")) / "pipe"
+        os.mkfifo(pipe)
+        threading.Thread(target=self._read, args=(pipe,), daemon=True).start()
+        return ready.start(*command, environ=environ, out=pipe)
+
+    def _read(self, pipe: Path) -> None:
+        with pipe.open() as output:
+            self._collect(output)
+        shutil.rmtree(pipe.parent)
 
 
 def _hear_signals() -> None:
