@@ -7,13 +7,13 @@ after the other, and what people did is walked by contact.
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Select, and_, select, union_all
+from sqlalchemy import Select, and_, func, select, union_all
 
 from webapp.campaigns.models import Campaign
-from webapp.contacts.models import Contact, Engagement
+from webapp.contacts.models import Alias, Contact, Engagement
 from webapp.core import counters
 from webapp.core.actor import Actor
-from webapp.core.db import database_now
+from webapp.core.db import database_now, db
 from webapp.core.paging import Page, PageRequest, keyset, read_cursor
 from webapp.sending.listing import filtered
 from webapp.sending.models import STATES, Delivery
@@ -25,11 +25,13 @@ DEEDS = {
     "opened": Engagement.opened_at, "clicked": Engagement.clicked_at, "unsubscribed": Engagement.unsubscribed_at,
     "complained": Engagement.complained_at,
 }  # fmt: skip
+#: whose copy a row of the ledger is now: who was merged into another one since is that one
+WHO: Any = func.coalesce(select(Alias.contact_id).where(Alias.id == Delivery.contact_id).scalar_subquery(), Delivery.contact_id)
 SHOWN: Any = (
-    Delivery.id, Delivery.contact_id, Contact.name, Delivery.recipient, Delivery.domain, Delivery.state, Delivery.stream, Delivery.bounce,
-    Delivery.attempts, Delivery.next_attempt_at, Delivery.host, Delivery.last_code, Delivery.last_reply, Delivery.last_error,
-    Delivery.held_reason, Delivery.held_by, Delivery.on_wire_at, Delivery.sent_again, Delivery.finished_at, Engagement.opened_at,
-    Engagement.clicked_at, Engagement.unsubscribed_at, Engagement.complained_at,
+    Delivery.id, Contact.name, Delivery.recipient, Delivery.domain, Delivery.state, Delivery.stream, Delivery.bounce, Delivery.attempts,
+    Delivery.next_attempt_at, Delivery.host, Delivery.last_code, Delivery.last_reply, Delivery.last_error, Delivery.held_reason,
+    Delivery.held_by, Delivery.on_wire_at, Delivery.sent_again, Delivery.finished_at, Engagement.opened_at, Engagement.clicked_at,
+    Engagement.unsubscribed_at, Engagement.complained_at,
 )  # fmt: skip
 
 
@@ -41,15 +43,17 @@ def list_recipients(actor: Actor, campaign: Campaign, asked: PageRequest, filter
     """
     actor.require("campaigns:read")
     status = filters.get("status")
-    narrowing = {"domain": filters.get("domain"), "recipient": filters.get("email")}
-    narrowed = any(narrowing.values()) or bool(filters.get("contact_id"))
-    key: Any = Engagement.contact_id if status in DEEDS else Delivery.id
-    query = filtered(_deeds(campaign, status) if status in DEEDS else _ledger(campaign, status), narrowing)
+    narrowing = {name: filters.get(given) for name, given in (("domain", "domain"), ("recipient", "email")) if filters.get(given)}
     if filters.get("contact_id"):
-        query = query.where(Delivery.contact_id == filters["contact_id"])
-    elif not narrowed and status is None:
-        query = query.where(Delivery.id.in_(_nearest(campaign, asked)))
-    page = keyset(query, asked, keys=[key], total=None if narrowed else _total(campaign, status), scalars=False)
+        narrowing["contact_id"] = filters["contact_id"]
+    if narrowing:
+        page = keyset(_narrowed(campaign, status, narrowing), asked, keys=[Delivery.id], scalars=False)
+    elif status in DEEDS:
+        page = keyset(_deeds(campaign, status), asked, keys=[Engagement.contact_id], total=_total(campaign, status), scalars=False)
+    else:
+        query = _ledger(campaign, status)
+        query = query if status else query.where(Delivery.id.in_(_nearest(campaign, asked)))
+        page = keyset(query, asked, keys=[Delivery.id], total=_total(campaign, status), scalars=False)
     now, still = database_now(), standstill.stands()
     page.items = [SimpleNamespace(**row._mapping, why=why(row, now, still)) for row in page.items]
     return page
@@ -60,10 +64,27 @@ def _mine(campaign: Campaign) -> tuple[Any, Any]:
 
 
 def _ledger(campaign: Campaign, state: str | None) -> Select[Any]:
-    did = and_(Engagement.campaign_id == campaign.id, Engagement.contact_id == Delivery.contact_id)
-    query = select(*SHOWN).select_from(Delivery).outerjoin(Contact, Contact.id == Delivery.contact_id)
+    did = and_(Engagement.campaign_id == campaign.id, Engagement.contact_id == WHO)
+    query = select(*SHOWN, WHO.label("contact_id")).select_from(Delivery).outerjoin(Contact, Contact.id == WHO)
     query = query.outerjoin(Engagement, did).where(*_mine(campaign))
     return query.where(Delivery.state == state) if state else query
+
+
+def _narrowed(campaign: Campaign, status: str | None, narrowing: dict[str, Any]) -> Select[Any]:
+    """Rows of the ledger at a domain, an address or a contact, in a state or with a deed."""
+    query = filtered(_ledger(campaign, None if status in DEEDS else status), narrowing)
+    if status in DEEDS:
+        query = query.where(DEEDS[status].is_not(None))
+    if "contact_id" in narrowing:
+        former = db.session.scalars(select(Alias.id).where(Alias.contact_id == narrowing["contact_id"]))
+        return query.where(Delivery.contact_id.in_([narrowing["contact_id"], *former]))
+    # The indexes over domain and recipient hold the copies of all campaigns: those of one stand together there.
+    edges = [
+        select(edge(Delivery.id)).where(Delivery.campaign_id == campaign.id, Delivery.state == state).scalar_subquery()
+        for state in STATES for edge in (func.min, func.max)
+    ]  # fmt: skip
+    ids = [one for one in db.session.execute(select(*edges)).one() if one is not None]
+    return query.where(Delivery.id.between(min(ids, default=0), max(ids, default=0)))
 
 
 def _nearest(campaign: Campaign, asked: PageRequest) -> Select[Any]:
@@ -82,9 +103,13 @@ def _nearest(campaign: Campaign, asked: PageRequest) -> Select[Any]:
 
 
 def _deeds(campaign: Campaign, deed: str) -> Select[Any]:
-    """From those who did it to their copies, by the address that they have now."""
-    query = select(*SHOWN).select_from(Engagement).join(Contact, Contact.id == Engagement.contact_id)
-    query = query.join(Delivery, and_(Delivery.outgoing_id == campaign.outgoing_id, Delivery.recipient == Contact.address))
+    """From those who did it to their copies, whatever address they have by now; copies of who was merged into them stand for their own."""
+    newest = select(func.max(Delivery.id)).where(Delivery.campaign_id == campaign.id)
+    own = newest.where(Delivery.contact_id == Engagement.contact_id).correlate(Engagement)
+    former = select(Alias.id).where(Alias.contact_id == Engagement.contact_id).correlate(Engagement)
+    merged = newest.where(Delivery.contact_id.in_(former)).correlate(Engagement)
+    query: Any = select(*SHOWN, Engagement.contact_id).select_from(Engagement).outerjoin(Contact, Contact.id == Engagement.contact_id)
+    query = query.join(Delivery, Delivery.id == func.coalesce(own.scalar_subquery(), merged.scalar_subquery()))
     return query.where(Engagement.campaign_id == campaign.id, DEEDS[deed].is_not(None), *_mine(campaign))
 
 
