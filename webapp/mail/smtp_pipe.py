@@ -81,6 +81,7 @@ class Pipe:
         self._greeting: list[str] = list(line.dialogue)
         self._pipelines = "PIPELINING" in line.extensions
         self._patience_s, self._dot_patience_s = line.target.timeout_s * 4, line.target.dot_timeout_s
+        self._fit_sender = ""
         self._on_wire: Letter | None = None
         self._asked: Letter | None = None
         #: sent ahead of the next envelope when the one before was refused, and how many replies that brings
@@ -250,8 +251,9 @@ class Pipe:
 
     def _unfit(self, letter: Letter) -> str | None:
         """Why this envelope cannot be written at all."""
-        if UNSAFE.search(letter.recipient) or UNSAFE.search(letter.sender):
+        if UNSAFE.search(letter.recipient) or (letter.sender != self._fit_sender and UNSAFE.search(letter.sender)):
             return "The address holds characters that an envelope cannot carry."
+        self._fit_sender = letter.sender
         if not (letter.recipient.isascii() and letter.sender.isascii()) and "SMTPUTF8" not in self.line.extensions:
             return "The next server takes no international addresses (SMTPUTF8)."
         return None

@@ -53,6 +53,7 @@ class Journey:
         self._asked_at = 0.0
         self.app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
         self._clock = outside().clock
+        self.at = self.now()
         self._outcomes: deque[Outcome] = deque()
         self._back: deque[tuple[list[Waiting], datetime | None, str | None]] = deque()
         self._recorded_at = time.monotonic()
@@ -227,13 +228,15 @@ class Visit:
 
     def answered(self, letter: Letter, result: SendResult, host: str) -> None:
         failpoints.hit("send.answered")
-        row = self._letters.taken[letter.key]
+        journey, row = self.journey, self._letters.taken[letter.key]
         is_plain = row.stream == "bulk" and result.outcome == "sent"
         if is_plain:
             result.dialogue = result.dialogue[-1:]
-        self.journey.notes.answered(row.id, result, later=is_plain)
+        journey.notes.answered(row.id, result, later=is_plain)
         failpoints.hit("send.answer_noted")
-        self.journey.came_back(Outcome(row, result, host, self.journey.now()))
+        # Of a copy that was taken at once nobody keeps the attempt's own moment (`plain_sent`).
+        at = journey.at if is_plain and row.campaign_id is not None else journey.now()
+        journey.came_back(Outcome(row, result, host, at))
 
     def later(self, until: datetime, reason: str) -> None:
         self._until, self._why = until, reason

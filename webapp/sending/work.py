@@ -39,7 +39,7 @@ FULL_S = 0.5
 #: with less time than this left, in seconds, no batch is claimed ahead
 AHEAD_S = 0.5
 #: how often is looked beside a batch whose mails are made anew; each look takes the processor from it
-MAKING_LOOK_S = 0.05
+MAKING_LOOK_S = 0.1
 #: the time that one batch may begin letters, in seconds, whatever time its drain has
 SLICE_S = 5.0
 

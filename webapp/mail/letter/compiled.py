@@ -37,26 +37,31 @@ class _Forms(dict[str, tuple[Any, ...]]):
     Remembers values, because first names and cities come again and again.
     """
 
-    __slots__ = ("_empty", "_slots")
+    __slots__ = ("_empty", "_places", "_slots")
 
     def __init__(self, slots: list[Slot]) -> None:
         super().__init__()
         self._slots = slots
+        self._places = [slot.place for slot in slots]
         self._empty = tuple(slot.fallback if slot.place == "s" else quoted(PLACES[slot.place](slot.fallback)) for slot in slots)
 
     def __missing__(self, value: str) -> tuple[Any, ...]:
-        data = value.encode("utf-8", "replace")
-        if data and value.isascii() and is_harmless(data) and data[-1:] != b" ":
-            places = [slot.place for slot in self._slots]
-            forms = tuple([value if place == "s" else data if place in "th" else quoted(PLACES[place](value)) for place in places])
-        else:
-            words, forms = words_of(value), self._empty
-            if words:
-                forms = tuple([words if slot.place == "s" else quoted(PLACES[slot.place](words)) for slot in self._slots])
+        forms = self.made(value)
         if len(value) <= _SHORT:
             if len(self) >= _REMEMBERED:
                 self.clear()
             self[value] = forms
+        return forms
+
+    def made(self, value: str) -> tuple[Any, ...]:
+        """The forms of a value that is not worth remembering."""
+        data = value.encode("utf-8", "replace")
+        if data and value.isascii() and is_harmless(data) and data[-1:] != b" ":
+            forms = tuple([value if place == "s" else data if place in "th" else quoted(PLACES[place](value)) for place in self._places])
+        else:
+            words, forms = words_of(value), self._empty
+            if words:
+                forms = tuple([words if slot.place == "s" else quoted(PLACES[slot.place](words)) for slot in self._slots])
         return forms
 
 
@@ -154,7 +159,10 @@ class Compiled:
             raise ValueError(f"A token has up to {_LONGEST_TOKEN} letters, digits and -._~, no dot first.")
         forms: list[Any] = [ticket, token]
         for field, known in self._forms:
-            value = email if field is None else values.get(field)
+            if field is None:  # each person has another one
+                forms += known.made(email)
+                continue
+            value = values.get(field)
             forms += known[value if type(value) is str else words_of(value)]
         line = self._subject[:]
         line[1::2] = self._pick_subject(forms)
