@@ -75,6 +75,7 @@ def _sketch(actor: Actor, given: dict[str, Any], campaign: Campaign | None) -> S
     base = {
         "id": campaign.id if campaign else 0, "workspace_id": actor.workspace_id, "created_at": None, "reply_to": None,
         "name": campaign.name if campaign else "Preview", "track_opens": False, "track_clicks": False, "web_view": True,
+        "mailbox_id": campaign.mailbox_id if campaign else None,
         "from_name": campaign.from_name if campaign else "", "from_email": campaign.from_email if campaign else "",
     }  # fmt: skip
     written = {name: given.get(name) for name in ("subject", "body_html", "body_format", "body_text", "preheader")}
