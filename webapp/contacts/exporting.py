@@ -1,8 +1,8 @@
 """Contacts as a file: all that a filter lets through, oldest first, read while it is sent.
 
 Each thousand rows are a read of their own that begins where the last one ended, so nothing is locked, no snapshot is held and memory stays
-as it is with ten million contacts. A cell that a spreadsheet would take for a formula gets an apostrophe in front, unless raw text is
-wanted. The titles are those that an import maps by itself.
+as it is with ten million contacts. A cell that a spreadsheet would take for a formula gets an apostrophe in front in CSV, and is marked
+as text in XLSX, unless raw text is wanted. The titles are those that an import maps by itself.
 """
 
 import csv
@@ -15,12 +15,14 @@ from flask import Flask, Response, current_app
 from webapp.audit import service as audit
 from webapp.audit.export import harmless
 from webapp.audit.service import Target
-from webapp.contacts import field_values, groups, listing, tags
+from webapp.contacts import field_values, groups, listing, tags, workbook
 from webapp.contacts.models import Contact
 from webapp.core.actor import Actor
 from webapp.core.db import db, fresh_session, reading, utcnow
 
 BATCH = 1000
+#: form -> content type
+FORMS = {"csv": "text/csv; charset=utf-8", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 COLUMNS = (
     "id", "email", "name", "first_name", "last_name", "company", "phone", "job_title", "street", "city", "state", "postal_code", "country",
     "lead_score", "subscribed", "unsubscribed_at", "bounced_at", "complained_at", "last_contacted_at", "last_active_at", "source",
@@ -28,8 +30,11 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def export(actor: Actor, filters: Mapping[str, Any], *, raw: bool = False) -> Response:
-    """CSV of the contacts that the filters let through (`filters.filtered`); audited. raises Invalid, NotFound before anything is sent"""
+def export(actor: Actor, filters: Mapping[str, Any], *, raw: bool = False, form: str = "csv") -> Response:
+    """The contacts that the filters let through (`filters.filtered`); audited. raises Invalid, NotFound before anything is sent
+
+    form  one of FORMS
+    """
     actor.require("contacts:export")
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     given = {name: value for name, value in filters.items() if value not in (None, "")}
@@ -37,18 +42,26 @@ def export(actor: Actor, filters: Mapping[str, Any], *, raw: bool = False) -> Re
     custom = [field.key for field in field_values.of_workspace(actor.workspace_id)]
     db.session.rollback()
     with fresh_session():
-        noted = {"raw": raw, "filters": {name: str(value) for name, value in given.items()}}
+        noted = {"raw": raw, "form": form, "filters": {name: str(value) for name, value in given.items()}}
         audit.record(actor, "contact.export", Target("contact", None, "Contacts"), after=noted)
-    response = Response(_pieces(app, actor.workspace_id, given, custom, raw), content_type="text/csv; charset=utf-8")
-    response.headers["Content-Disposition"] = f'attachment; filename="contacts-{utcnow():%Y%m%dT%H%M%SZ}.csv"'
+    titles = [*COLUMNS, "tags", "groups", *(f"custom.{key}" for key in custom)]
+    batches = _batches(app, actor.workspace_id, given, custom)
+    made = workbook.pieces(titles, batches, raw=raw) if form == "xlsx" else _csv_pieces(titles, batches, raw)
+    response = Response(made, content_type=FORMS[form])
+    response.headers["Content-Disposition"] = f'attachment; filename="contacts-{utcnow():%Y%m%dT%H%M%SZ}.{form}"'
     response.headers["Cache-Control"] = "no-store"
     response.headers["X-Accel-Buffering"] = "no"
     return response
 
 
-def _pieces(app: Flask, workspace_id: int, filters: Mapping[str, Any], custom: list[str], raw: bool) -> Generator[bytes]:
-    """Each piece is made in a context of its own, so that nothing is held while the other side reads."""
-    yield _csv([[*COLUMNS, "tags", "groups", *(f"custom.{key}" for key in custom)]], False)
+def _csv_pieces(titles: list[str], batches: Iterable[list[list[Any]]], raw: bool) -> Generator[bytes]:
+    yield _csv([titles], False)
+    for rows in batches:
+        yield _csv(rows, raw)
+
+
+def _batches(app: Flask, workspace_id: int, filters: Mapping[str, Any], custom: list[str]) -> Generator[list[list[Any]]]:
+    """Each is read in a context of its own, so that nothing is held while the other side reads."""
     beyond = 0
     while True:
         with app.app_context():
@@ -56,7 +69,7 @@ def _pieces(app: Flask, workspace_id: int, filters: Mapping[str, Any], custom: l
             db.session.rollback()
         if rows:
             beyond = rows[-1][0]
-            yield _csv(rows, raw)
+            yield rows
         if len(rows) < BATCH:
             return
 

@@ -8,7 +8,9 @@ from webapp.core.access import current_actor, needs
 
 
 @bp.get("/contacts/export.csv")
+@bp.get("/contacts/export.xlsx", endpoint="export_workbook")
 @needs("contacts:export", fresh=True)
 def export_file() -> Response:
     """What the filters of the list let through."""
-    return exporting.export(current_actor(), picking.read_filters(request.args), raw=request.args.get("raw") == "yes")
+    return exporting.export(current_actor(), picking.read_filters(request.args), raw=request.args.get("raw") == "yes",
+                            form=request.path.rpartition(".")[2])  # fmt: skip

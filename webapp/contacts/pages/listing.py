@@ -122,7 +122,8 @@ def list_page() -> Any:
     actor, asked = current_actor(), read()
     context = table(actor, asked)
     some = bool(context["page"].items or asked.narrowed or asked.cursor)
-    links = {"import": link("imports.new_page"), "export": link("contacts.export_file", **asked.values)}
+    links = {"import": link("imports.new_page"), "export": link("contacts.export_file", **asked.values),
+             "workbook": link("contacts.export_workbook", **asked.values)}  # fmt: skip
     return render("contacts/list.html", "contacts/_rows.html", any=some, selects=_selects(asked) if some else [], links=links, **context)
 
 
