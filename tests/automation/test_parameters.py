@@ -70,8 +70,14 @@ def test_what_cannot_work_is_refused_on_save(given: dict[str, Any], path: str) -
     assert list(refused.value.fields) == [path]
 
 
-def test_a_private_target_that_the_operator_allows_is_taken() -> None:
-    HOOK.check(read({"url": "http://127.0.0.1:9000/"}), HttpClient(["127.0.0.1"]))
+def test_a_private_target_is_taken_only_where_the_operator_allows_it() -> None:
+    values, refused_with = read({"url": "http://127.0.0.1:9000/"}), []
+    for allowed in ("127.0.0.1", "127.0.0.0/8", "127.0.0.2", "10.0.0.0/8"):
+        try:
+            HOOK.check(values, HttpClient([allowed]))
+        except BadParameters:
+            refused_with.append(allowed)
+    assert refused_with == ["127.0.0.2", "10.0.0.0/8"]
 
 
 def test_secrets_are_sealed_in_the_database_and_masked_outside() -> None:
