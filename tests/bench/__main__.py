@@ -5,7 +5,7 @@ from importlib import import_module
 
 NAMES = (
     "memory", "latency", "smtp_intake", "parsed", "http_list", "pages", "search_plan", "search_http", "live_pages", "audit_export",
-    "outbound", "rest_to_sink", "letter", "campaign", "campaign_first", "opens", "contacts_list",
+    "outbound", "rest_to_sink", "letter", "campaign", "campaign_first", "opens", "contacts_list", "contact_import",
 )
 
 for name in sys.argv[1:] or NAMES:

@@ -92,7 +92,7 @@ def pieces(titles: Sequence[str], batches: Iterable[Sequence[Sequence[Any]]], *,
                     data = _rows(some, raw=raw).encode()
                     sheet.write(data)
                     number, size = number + len(some), size + len(data)
-                    waiting = rest or next(left, None)
+                    waiting = rest if rest else next(left, None)
                     yield sink.taken()
                 sheet.write(_END.encode())
         archive.writestr("xl/workbook.xml", _book(sheets))
