@@ -39,6 +39,15 @@ SCREENS = {
     "destinations-dark": ("/queue/destinations", "dark", "Where mail waits, what is on hold, and how the last 24 hours went"),
     "suppressions-light": ("/suppressions", "light", "Who gets no mail, why, and since when"),
     "events-light": ("/happenings", "light", "The stream of all that happens to mail"),
+    "contacts-light": ("/contacts", "light", "Contacts, two of them picked: the bulk bar tells the effect in numbers"),
+    "contact-light": ("/contacts/1", "light", "A contact: whether campaigns go there, the timeline, tags, groups, consent"),
+    "segment-dark": ("/segments/{segment_id}/edit", "dark", "The builder of a segment counts while one builds"),
+    "import-light": ("/contacts/imports/{import_id}", "light", "An import: who came in, which row was refused and why, and the way back"),
+    "editor-light": ("/campaigns/{campaign_id}/edit", "light", "The editor saves by itself; the letter as any contact reads it"),
+    "send-light": ("/campaigns/{campaign_id}/send", "light", "The last look before sending: who gets it, who is left out and why"),
+    "campaign-light": ("/campaigns/1", "light", "What became of a campaign: by minute, by link, by receiving domain"),
+    "campaign-dark": ("/campaigns/2", "dark", "A campaign on its way: rate, remaining time, pause and cancel"),
+    "campaign-phone": ("/campaigns/1", "phone", "A campaign on a phone"),
     "trash-light": ("/trash", "light", "The trash: everything can be brought back for 30 days"),
 }
 WITH_PICTURES = """<h2>Your parcel is on its way</h2><p>Follow it on our site.</p>
@@ -86,6 +95,13 @@ def prepare(page: Page, name: str) -> None:
         for box in ("invoices", "support"):
             page.get_by_role("checkbox", name=f"Pick {box}@{cast.DOMAIN}").check()
         page.wait_for_load_state("networkidle") if not page.locator("[data-live]").count() else page.wait_for_timeout(600)
+    if name == "contacts-light":
+        for key in ("j", "x", "j", "x"):
+            page.keyboard.press(key)
+        expect(page.locator(".bulk")).to_contain_text("2 picked. 2 subscribed")
+    if name == "editor-light":
+        page.locator("#preview iframe").wait_for()
+        expect(page.frame_locator("#preview iframe").locator("body")).to_contain_text("What is new")
     if name.startswith("message-"):
         page.frame_locator("iframe.mail-frame").locator("h2").wait_for()
 
