@@ -32,7 +32,7 @@ from webapp.settings import load_settings
 from webapp.tokens import calls, door
 from webapp.tracking import hits, targets
 
-pytest_plugins = ["tests.plugins.counts"]
+pytest_plugins = ["tests.plugins.counts", "tests.plugins.order"]
 WITHOUT = set(filter(None, os.environ.get("WITHOUT", "").split(",")))
 ready.is_on = True
 DATABASES = [name for name in ("sqlite", "postgres") if name not in WITHOUT]
