@@ -11,18 +11,20 @@ from webapp.core.db import db, is_sqlite, utcnow
 from webapp.core.errors import Unavailable
 from webapp.core.paging import PageRequest
 from webapp.core.patience import TooLong
+from webapp.segments import service as segments
 
 NUMBER = 23
 FILTERS: tuple[dict[str, Any], ...] = (
-    {"subscribed": True}, {"status": "unsubscribed"}, {"subscribed": True, "tag": "odd"}, {"subscribed": False, "group_id": 0},
-    {"subscribed": True, "group_id": 0, "tag": "odd"}, {"subscribed": True, "tag": "nobody-has-it"},
+    {"subscribed": True}, {"status": "unsubscribed"}, {"subscribed": True, "tag": "odd"}, {"status": "unsubscribed", "group_id": 0},
+    {"subscribed": True, "group_id": 0, "tag": "odd"}, {"segment_id": 0},
+    {"segment_id": 0, "group_id": 0},
 )  # fmt: skip
-ORDERS = (PageRequest(per_page=4), PageRequest(per_page=4, sort_by="name"), PageRequest(per_page=3, sort_by="updated_at", descending=False),
-          PageRequest(per_page=4, page=2))  # fmt: skip
+ORDERS = (PageRequest(per_page=7), PageRequest(per_page=7, sort_by="name"), PageRequest(per_page=6, sort_by="updated_at", descending=False),
+          PageRequest(per_page=3, page=2))  # fmt: skip
 
 
-def crowd(person: Any) -> int:
-    """People with tags, half of them on a list; the id of the list."""
+def crowd(person: Any) -> dict[str, int]:
+    """People with tags, a third of them on a list, and a segment: the ids of both."""
     for number in range(NUMBER):
         service.create_contact(person.actor, email=f"p{number}@shop.test", name=f"P{number * 7 % 10}", tags=["odd"] if number % 2 else [])
     group = groups.create_group(person.actor, name="News")
@@ -30,8 +32,10 @@ def crowd(person: Any) -> int:
     membership.add(person.actor, group.id, ids[::3])
     for row in db.session.scalars(select(Contact).where(Contact.id.in_(ids[::4]))):
         row.subscribed, row.unsubscribed_at = False, utcnow()
+    conditions = [{"field": "tag", "operator": "equals", "value": "odd"}, {"field": "name", "operator": "equals", "value": "P4"}]
+    segment = segments.create_segment(person.actor, name="Some", match="any", conditions=conditions)
     db.session.commit()
-    return group.id
+    return {"group_id": group.id, "segment_id": segment.id}
 
 
 def pages(person: Any, asked: PageRequest, given: dict[str, Any]) -> list[Any]:
@@ -50,8 +54,8 @@ def too_long(*_: Any) -> Any:
 
 @pytest.mark.parametrize("way", ["cheap", "walk", "few", "everybody"])
 def test_each_way_gives_the_pages_of_a_small_list(bob: Any, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
-    group_id = crowd(bob)
-    asked = [({**given, "group_id": group_id} if "group_id" in given else given, order) for given in FILTERS for order in ORDERS]
+    ids = crowd(bob)
+    asked = [({name: value or ids[name] for name, value in given.items()}, order) for given in FILTERS for order in ORDERS]
     expected = [pages(bob, order, given) for given, order in asked]
     assert sum(len(found) > 2 for found in expected) > 8, "most lists have a second page"
     monkeypatch.setattr(seeking, "SMALL", -1)
@@ -90,7 +94,7 @@ def test_contacts_that_take_too_long_to_be_found_say_so(bob: Any, monkeypatch: p
 
 
 def test_members_of_a_large_list_are_walked_along_with_the_contacts_in_other_orders(bob: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {"group_id": crowd(bob)}
+    given = {"group_id": crowd(bob)["group_id"]}
     expected = [pages(bob, order, given) for order in ORDERS]
     monkeypatch.setattr(listing, "LARGE", 0)
     assert [pages(bob, order, given) for order in ORDERS] == expected

@@ -16,6 +16,8 @@ from webapp.mail.address import BadAddress, normalise
 
 #: filters of features above: name -> (workspace id, value) -> condition on contacts
 more: dict[str, Callable[[int, Any], ColumnElement[bool]]] = {}
+#: those of them that are asked in another way of contacts that are walked one by one until a page is full
+walked: dict[str, Callable[[int, Any], ColumnElement[bool]]] = {}
 #: name of a filter -> column, and how it is compared
 TIMES = {
     "created_after": (Contact.created_at, ">="), "created_before": (Contact.created_at, "<"), "updated_after": (Contact.updated_at, ">="),
@@ -39,13 +41,14 @@ def given(filters: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in filters.items() if value not in (None, "")}
 
 
-def filtered(workspace_id: int, filters: Mapping[str, Any], *, searching: bool = True) -> Select[Any]:
+def filtered(workspace_id: int, filters: Mapping[str, Any], *, searching: bool = True, walking: bool = False) -> Select[Any]:
     """SELECT of contacts that fit, in no order.
 
     filters    search (words or beginnings of words of name, address, company), tag (name), group_id, subscribed, status (subscribed,
                unsubscribed, bounced, complained), email (the whole address), created_after, created_before, updated_after, updated_before,
                active_after, active_before (aware datetimes), ids (a list), segment_id and whatever else stands in `more`
     searching  False leaves the search to the caller
+    walking    for a list that is walked one by one until a page is full, not for all who fit
     raises     NotFound for a segment of nobody
     """
     query: Any = select(Contact).where(Contact.workspace_id == workspace_id)
@@ -54,11 +57,11 @@ def filtered(workspace_id: int, filters: Mapping[str, Any], *, searching: bool =
             if searching and (found := words.matching(workspace_id, str(value))) is not None:
                 query = query.where(found)
         else:
-            query = query.where(_condition(workspace_id, name, value))
+            query = query.where(_condition(workspace_id, name, value, walking))
     return query
 
 
-def _condition(workspace_id: int, name: str, value: Any) -> Any:
+def _condition(workspace_id: int, name: str, value: Any, walking: bool) -> Any:
     if name in TIMES:
         column, sign = TIMES[name]
         return column >= value if sign == ">=" else column < value
@@ -76,7 +79,7 @@ def _condition(workspace_id: int, name: str, value: Any) -> Any:
         return Contact.address == _address(str(value))
     if name not in more:
         raise invalid(name, "Contacts cannot be narrowed by this here.")
-    return more[name](workspace_id, value)
+    return (walked if walking and name in walked else more)[name](workspace_id, value)
 
 
 def _address(text_: str) -> str:

@@ -54,13 +54,16 @@ def _narrowed(workspace_id: int, asked: PageRequest, given: dict[str, Any]) -> P
         asked = replace(asked, sort_by=MOMENT)
     order = order_of(asked)
     name, link, whose = _members(workspace_id, given, order)
-    query: Any = filtered(workspace_id, {key: value for key, value in given.items() if key != name}).with_only_columns(*ROW)
-    by = None
-    if link is not None:
-        query = query.join(link, and_(link.contact_id == Contact.id, whose))
-        by = link.contact_id if order.column is Contact.id else None
+
+    def chosen(walking: bool) -> Any:
+        query: Any = filtered(workspace_id, {key: value for key, value in given.items() if key != name}, walking=walking)
+        joined = query if link is None else query.join(link, and_(link.contact_id == Contact.id, whose))
+        return joined.with_only_columns(*ROW)
+
+    by = link.contact_id if link is not None and order.column is Contact.id else None
+    query = chosen(walking=False)
     if set(given) - SWIFT and counters.read(workspace_id, TOTAL) > seeking.SMALL:
-        return seeking.sought(query, asked, by)
+        return seeking.sought(query, chosen(walking=True), asked, by)
     page = walked(query, asked, by)
     page.total = total_of(workspace_id, given)
     if page.total is None:

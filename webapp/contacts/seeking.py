@@ -27,18 +27,20 @@ MOST_COST = 15_000
 FEW = 5000
 
 
-def sought(query: Select[Any], asked: PageRequest, by: Any = None) -> Page[Any]:
+def sought(query: Select[Any], one_by_one: Select[Any], asked: PageRequest, by: Any = None) -> Page[Any]:
     """The page of a SELECT of `walking.ROW`, as of the last commit. total: None where counting takes too long
 
-    by      see `walking.walked`
-    raises  Invalid; Unavailable where looking at everybody takes longer than WHOLE_S
+    one_by_one  the same as it is asked of contacts that are walked (`filters.walked`)
+    by          see `walking.walked`
+    raises      Invalid; Unavailable where looking at everybody takes longer than WHOLE_S
     """
     ids = query.with_only_columns(Contact.id)
     few = None if is_sqlite() else _if_cheap(ids)
     if few is None:
         try:
             with patient(WALK_S) as connection:
-                return _counted(walked(query, asked, by, connection.execute), ids)
+                page = walked(one_by_one, asked, by, connection.execute)
+            return _counted(page, one_by_one.with_only_columns(Contact.id))
         except TooLong:
             pass
         try:

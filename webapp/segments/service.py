@@ -188,13 +188,13 @@ def list_contacts(actor: Actor, segment_id: int, asked: PageRequest) -> Page[Any
     return listing.list_contacts(actor, asked, {"segment_id": segment_id})
 
 
-def of_filter(workspace_id: int, value: Any) -> Any:
-    """For lists of contacts: the filter `segment_id`. raises NotFound"""
+def of_filter(workspace_id: int, value: Any, *, few: bool = False) -> Any:
+    """For lists of contacts: the filter `segment_id`. few: see `compile.condition`. raises NotFound"""
     number = int(value) if str(value).isdecimal() and len(str(value)) < 19 else 0
     row = db.session.scalar(select(Segment).where(Segment.workspace_id == workspace_id, Segment.id == number))
     if row is None:
         raise NotFound(f"There is no segment with the id {str(value)[:20]}.")
-    return condition(workspace_id, tree_of(row))
+    return condition(workspace_id, tree_of(row), few=few)
 
 
 def _name(actor: Actor, name: str, but: int | None = None) -> str:
