@@ -19,7 +19,8 @@ PASSWORD = "correct horse battery"
 COMMANDS = [
     [], ["up"], ["web"], ["worker"], ["scheduler"], ["smtp"], ["settings"], ["migrate"], ["doctor"], ["map"], ["user"], ["user", "create"],
     ["user", "reset"], ["token"], ["token", "create"], ["token", "check"], ["audit"], ["audit", "verify"],
-    ["standstill"], ["standstill", "begin"], ["standstill", "end"],
+    ["standstill"], ["standstill", "begin"], ["standstill", "end"], ["erasures"],
+    ["erasures", "again"], ["erasures", "export"],
 ]  # fmt: skip
 
 

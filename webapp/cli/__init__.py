@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from webapp.cli.audit import audit
 from webapp.cli.demo import demo
 from webapp.cli.doctor import doctor
+from webapp.cli.erasures import erasures
 from webapp.cli.house import map_, migrate, settings
 from webapp.cli.people import user
 from webapp.cli.processes import scheduler_part, smtp_part, up, web_part, worker_part
@@ -33,7 +34,8 @@ def cli(context: click.Context) -> None:
 
 
 for command in (
-    up, demo, web_part, worker_part, scheduler_part, smtp_part, settings, migrate, doctor, standstill, user, token, audit, map_,
+    up, demo, web_part, worker_part, scheduler_part, smtp_part, settings, migrate, doctor, standstill, user, token, audit,
+    erasures, map_,
 ):  # fmt: skip
     cli.add_command(command)
 

@@ -7,7 +7,7 @@ it, and `again` erases a person whom a restored backup brought back.
 """
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Select, delete, func, select, text, update
 
@@ -18,7 +18,7 @@ from webapp.contacts.models import Alias, Consent, Contact, Engagement, Erasure,
 from webapp.core import counters, events
 from webapp.core.actor import Actor
 from webapp.core.db import db, is_sqlite, utcnow
-from webapp.core.errors import NotFound
+from webapp.core.errors import InvalidState, NotFound
 from webapp.core.idempotency import IdempotencyKey
 from webapp.core.lookup import mine
 from webapp.core.paging import Page, PageRequest, keyset
@@ -129,24 +129,41 @@ def get_erasure(actor: Actor, erasure_id: int) -> Erasure:
     return row
 
 
-def again(workspace_id: int, hashes: set[str] | None = None) -> int:
-    """Erase contacts of whom there is a receipt, after a backup was restored; hashes: of receipts that the backup does not have.
+class Again(NamedTuple):
+    """erased: people who were back and are gone once more · left: to whom mail is on its way, so that they wait"""
 
-    returns how many there were; commits after each
+    erased: int = 0
+    left: int = 0
+
+
+def again(workspace_id: int) -> Again:
+    """Erase once more contacts of whom there is a receipt that is younger than they are: a restored backup brought them back.
+
+    Whoever was made after the erasure came by themselves and stays. Commits after each.
     """
-    known = set(db.session.scalars(select(Erasure.hash).where(Erasure.workspace_id == workspace_id))) | (hashes or set())
-    actor, beyond, number = Actor.system(workspace_id), 0, 0
-    while known:
-        query = select(Contact.id, Contact.address).where(Contact.workspace_id == workspace_id, Contact.id > beyond)
+    all_of_them = db.session.scalars(select(Erasure).where(Erasure.workspace_id == workspace_id).order_by(Erasure.at))
+    receipts = {receipt.hash: receipt for receipt in all_of_them}
+    actor, beyond, done = Actor.system(workspace_id), 0, Again()
+    while receipts:
+        query = select(Contact.id, Contact.address, Contact.created_at).where(Contact.workspace_id == workspace_id, Contact.id > beyond)
         rows = db.session.execute(query.order_by(Contact.id).limit(BATCH)).all()
         if not rows:
             break
         beyond = rows[-1].id
         theirs = hashes_of(workspace_id, [row.address for row in rows])
-        back = {theirs[one] for one in known & set(theirs)}
+        back = {theirs[one]: receipts[one] for one in receipts.keys() & theirs.keys()}
         for row in rows:
-            if row.address in back:
-                erase(actor, row.id)
-                db.session.commit()
-                number += 1
-    return number
+            receipt = back.get(row.address)
+            if receipt is not None and row.created_at <= receipt.at:
+                done = _once_more(actor, row.id, bool(receipt.counts.get("messages")), done)
+    return done
+
+
+def _once_more(actor: Actor, contact_id: int, messages: bool, done: Again) -> Again:
+    try:
+        erase(actor, contact_id, messages=messages)
+    except InvalidState:
+        db.session.rollback()
+        return done._replace(left=done.left + 1)
+    db.session.commit()
+    return done._replace(erased=done.erased + 1)

@@ -1,14 +1,14 @@
-"""Background work on contacts: words of those that came in by the thousand, for search."""
+"""Background work on contacts: words of those that came in by the thousand, for search; receipts of erasures."""
 
 import time
 
 from sqlalchemy import select, update
 
-from webapp.contacts import words
+from webapp.contacts import receipts, words
 from webapp.contacts.models import UNINDEXED, Contact
 from webapp.core.bulk import among
 from webapp.core.db import db
-from webapp.core.queue import drain
+from webapp.core.queue import drain, every
 
 #: contacts of one transaction
 BATCH = 2000
@@ -39,3 +39,11 @@ def index_some() -> int:
         db.session.execute(known, execution_options={"synchronize_session": False})
     db.session.commit()
     return len(rows)
+
+
+@every(60, "contacts.receipts")
+def keep_receipts() -> None:
+    """Receipts of erasures lie outside of the database too; whom a restored backup brought back is erased once more."""
+    receipts.keep()
+    db.session.commit()
+    receipts.work_off()

@@ -72,3 +72,5 @@ class Erasure(InWorkspace, Base):
     by: Mapped[str]
     #: table -> how many rows went
     counts: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    #: when the receipt was put into the blob store as well (`receipts`)
+    kept_at: Mapped[datetime | None] = mapped_column(default=None)

@@ -25,6 +25,7 @@ EVENTS: dict[str, tuple[str, ...]] = {
     "contacts_merged": ("workspace_id", "source_id", "target_id"),
     "contact_erased": ("workspace_id", "contact_id", "address", "with_messages", "counts"),  # listeners add to counts: table -> rows
     "contact_group_deleted": ("workspace_id", "group_id"),  # sent before; who still needs it raises InUse
+    "installation_goes_on": (),
     "workspace_created": ("workspace_id",),
     "workspace_deleted": ("workspace_id",),
 }

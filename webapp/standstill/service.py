@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError
 from webapp.accounts.models import Workspace
 from webapp.audit import service as audit
 from webapp.audit.service import Target
-from webapp.core import live, queue
+from webapp.core import events, live, queue
 from webapp.core.actor import Actor
 from webapp.core.config import settings
 from webapp.core.db import database_now, db, fresh_session, is_sqlite, reading
@@ -179,6 +179,7 @@ def end(actor: Actor) -> None:
     row.place, row.placed_at, row.still_since, row.still_why = place.observe().as_json(), database_now(), None, None
     db.session.flush()
     audit.record(actor, "installation.go_on", _target(), before=before, after={"sending": "goes on", "why": None})
+    events.send("installation_goes_on")
     for item in queue.drains.values():
         if item.leaves:
             queue.ring(item.name)
