@@ -6,6 +6,8 @@ import signal
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
+import pytest
+
 from webapp.mail.smtp_out import SendResult
 from webapp.sending import wire
 
@@ -80,3 +82,35 @@ def test_kill_minus_9_frees_the_notes_at_once(tmp_path: Path) -> None:
     assert wire.is_abandoned(file)
     with wire.taken_over(file) as left:
         assert left is not None and list(left.notes) == [9]
+
+
+def _note_many(folder: Path, rows: int, ready: Event) -> None:
+    notes = wire.Notes.start(folder, f"host/{os.getpid()}/ff")
+    notes.expect(wire.LARGE)
+    for number in range(1, rows + 1):
+        notes.body_begins(number, "relay:25")
+        if number < rows:
+            reply = f"250 2.0.0 ok, queued as {number} \N{SNOWMAN}"
+            result = SendResult(f"p{number}@x.test", "sent", 250, reply, [f"S: {reply}"], 0.25, "TLSv1.3")
+            notes.answered(number, result, later=True)
+    ready.set()
+    signal.pause()
+
+
+@pytest.mark.parametrize("rows", [wire.LARGE, wire.LARGE * 40], ids=["in the page", "more than the page holds"])
+def test_notes_of_a_large_batch_outlive_a_kill_to_the_last_line(tmp_path: Path, rows: int) -> None:
+    context = multiprocessing.get_context("fork")
+    ready = context.Event()
+    holder = context.Process(target=_note_many, args=(tmp_path, rows, ready))
+    holder.start()
+    assert ready.wait(5)
+    os.kill(holder.pid or 0, signal.SIGKILL)
+    holder.join(5)
+    [file] = wire.files(tmp_path)
+    with wire.taken_over(file) as left:
+        assert left is not None and set(left.notes) == set(range(1, rows + 1))
+        assert left.notes[rows].answer is None and left.notes[rows].host == "relay:25"
+        assert all(left.notes[number].answer is not None for number in range(1, rows))
+        answer = left.notes[7].answer
+        assert answer is not None and (answer.recipient, answer.tls, answer.seconds) == ("p7@x.test", "TLSv1.3", 0.25)
+        assert answer.dialogue == ["S: 250 2.0.0 ok, queued as 7 \N{SNOWMAN}"]

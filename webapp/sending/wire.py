@@ -97,7 +97,7 @@ class Notes:
         later  with the next body of this batch, or `flush`: until then a death leaves this row in doubt, as it was a moment before
         """
         said = _said(result.outcome, result.code, result.text, result.tls, tuple(result.dialogue))
-        line = b'{"id":%d,"answer":{"recipient":%s,"seconds":%.3f,%s}\n' % (
+        line = b'{"id":%d,"answer":{"recipient":%s,"seconds":%.3f,%s\n' % (
             delivery_id, orjson.dumps(result.recipient), result.seconds, said,
         )  # fmt: skip
         with self._lock:
