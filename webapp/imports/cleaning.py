@@ -217,7 +217,7 @@ def _texts(values: list[str], most: int, one_line: bool, bad: dict[int, str]) ->
                 found[index] = text = " ".join(text.split())
             if len(text) > most:
                 bad.setdefault(index, f"“{text[:40]}…” is longer than {most} characters.")
-    return [text or None for text in found] if "" in found else found
+    return found if all(found) else [text or None for text in found]
 
 
 def _each(values: list[str], make: Callable[[str], Any], bad: dict[int, str]) -> list[Any]:
@@ -271,11 +271,11 @@ def _complete_names(texts: dict[str, Sequence[Any]]) -> None:
         names = texts["name"]
         firsts: Sequence[Any]
         lasts: Sequence[Any]
-        if None in names:
+        if not all(names):
             firsts, lasts = zip(*[(None, None) if name is None else split(name) for name in names], strict=True)
         else:  # as `split` does it, for names on one line without blanks in a row
             firsts, _, lasts = zip(*map(str.rpartition, names, repeat(" ")), strict=True)
-            if "" in firsts:
+            if not all(firsts):
                 parts = [(first, last) if first else (last, "") for first, last in zip(firsts, lasts, strict=True)]
                 firsts, lasts = zip(*parts, strict=True)
         texts.setdefault("first_name", firsts)

@@ -91,11 +91,12 @@ class Rows:
 
     def take(self, number: int) -> Batch:
         """Up to so many rows; `is_last` when there are no more."""
-        while self._text.count("\n", self._place) < number and len(self._text) - self._place < MOST_TEXT and self._add_block():
+        while (lines := self._text.count("\n", self._place)) < number and len(self._text) - self._place < MOST_TEXT and self._add_block():
             pass
         quoted = self._text.find('"', self._place) >= 0
-        loose = self._text.count("\r", self._place) != self._text.count("\r\n", self._place)
-        batch = self._careful(number) if quoted or loose else self._quick(number)
+        returns, pairs = self._text.count("\r", self._place), self._text.count("\r\n", self._place)
+        is_even = pairs == lines and self._text.endswith("\r\n")
+        batch = self._careful(number) if quoted or returns != pairs else self._quick(number, "\r\n" if is_even else "\n")
         if self._place >= len(self._text):
             self._add_block()  # tells whether there is more
         batch.byte, batch.line = self._byte(), self._line
@@ -108,13 +109,13 @@ class Rows:
             self._too_long = []
         return batch
 
-    def _quick(self, number: int) -> Batch:
-        parts = self._text[self._place :].split("\n", number)
+    def _quick(self, number: int, end_of_line: str) -> Batch:
+        parts = self._text[self._place :].split(end_of_line, number)
         rest = parts.pop()
         if rest and len(parts) < number:
             parts, rest = [*parts, rest], ""
         end = len(self._text) - len(rest)
-        if "\r" in self._text:
+        if end_of_line == "\n" and "\r" in self._text:
             parts = "\n".join(parts).replace("\r\n", "\n").removesuffix("\r").split("\n") if parts else []
         self._place, first = end, self._line
         self._line += len(parts)

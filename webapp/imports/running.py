@@ -32,7 +32,7 @@ from webapp.imports.models import ContactImport
 from webapp.imports.reading import Rows
 
 #: rows of a batch, and how long its transaction may take
-LEAST, FIRST, MOST = 2000, 5000, 10_000
+LEAST, FIRST, MOST = 1000, 5000, 10_000
 #: on PostgreSQL whoever asks for the newest contacts walks past the rows of the batch that is not committed yet
 MOST_POSTGRES = 4000
 #: rows after which it looks at the table anew
@@ -40,8 +40,9 @@ SHOWN_AT = (4000, 40_000, 400_000, 4_000_000)
 #: what SQLite may hold of the file in memory meanwhile, in KiB; then as everybody (`core.db`)
 CACHE_KB, USUAL_CACHE_KB = 24_576, 65_536
 GOAL_S = 0.06
-#: between two batches SQLite's lock is free at least so long: whoever waits for it looks every few milliseconds (`core.db`)
-GAP_S = 0.006
+#: between two batches SQLite's lock is free at least so long, and such a part of the time that it was held: whoever waits for it looks
+#: every few milliseconds (`core.db`), or later where the processors are busy
+GAP_S, GAP_PART = 0.006, 0.15
 TRIES = 5
 #: different tags that one batch may bring along
 MOST_NEW_TAGS = 500
@@ -67,7 +68,7 @@ class Run:
         self.file = open_ready(job)
         self.ahead = Ahead(Rows(self.file, job.shape["separator"], job.byte, job.line), self.cleaner)
         self.byte, self.size = job.byte, FIRST
-        self._ended = 0.0
+        self._free_until = 0.0
         #: nobody in the last batch was there already: then the next one is not looked up before it goes in
         self.is_fresh = True
         self.stop_list = StopList(job.workspace_id)
@@ -81,7 +82,7 @@ class Run:
         began = time.monotonic()
         ready = self.ahead.take(self.size, self.size)
         if is_sqlite():
-            time.sleep(max(0.0, self._ended + GAP_S - time.monotonic()))
+            time.sleep(max(0.0, self._free_until - time.monotonic()))
         for tries in range(1, TRIES + 1):
             writing = time.monotonic()
             try:
@@ -92,8 +93,9 @@ class Run:
                 self.is_fresh = False
                 if tries == TRIES:
                     raise Broken("Others add the same people at the same time. Go on with it later.") from None
-        self._ended = time.monotonic()
-        self._fit(ready.number, self._ended - writing)
+        took = time.monotonic() - writing
+        self._free_until = time.monotonic() + max(GAP_S, GAP_PART * took)
+        self._fit(ready.number, took)
         return going_on
 
     def _fit(self, number: int, took: float) -> None:
