@@ -11,12 +11,12 @@ from flask import Blueprint, Flask, Response, make_response, render_template, re
 
 from webapp.campaigns import marks
 from webapp.campaigns.marks import Mark
-from webapp.core import limits
+from webapp.core import limits, menu
 from webapp.core.access import open_to_strangers
 from webapp.core.client import client_ip
 from webapp.core.db import utcnow
 from webapp.core.errors import TooMany
-from webapp.tracking import bursts, hits, leaving, machines, targets, viewing
+from webapp.tracking import bursts, hits, leaving, machines, rules_page, targets, viewing
 from webapp.tracking.counting import Hit
 
 bp = Blueprint("tracking", __name__)
@@ -139,3 +139,5 @@ def _plain(text: str) -> Response:
 
 def init_app(app: Flask) -> None:
     app.register_blueprint(bp)
+    app.register_blueprint(rules_page.bp)
+    menu.add("People", "Settings", "contact_rules.page", scope="workspaces:write", order=90)
