@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from webapp.contacts import groups, listing, membership, seeking, service
+from webapp.contacts import groups, listing, membership, seeking, service, words
 from webapp.contacts.models import Contact
 from webapp.core.db import db, is_sqlite, utcnow
 from webapp.core.errors import Unavailable
@@ -101,3 +101,15 @@ def test_members_of_a_large_list_are_walked_along_with_the_contacts_in_other_ord
     if is_sqlite():
         order = listing.order_of(PageRequest(sort_by="name"))
         assert listing._members(bob.workspace.id, given, order)[0] == "group_id"
+
+
+@pytest.mark.parametrize("is_long", [False, True])
+def test_one_word_finds_the_same_in_a_large_workspace(bob: Any, monkeypatch: pytest.MonkeyPatch, is_long: bool) -> None:
+    crowd(bob)
+    asked = [({"search": typed}, order) for typed in ("p4", "P", "shop", "nobody") for order in ORDERS]
+    expected = [pages(bob, order, given) for given, order in asked]
+    monkeypatch.setattr(words, "FREQUENT", -1)
+    monkeypatch.setattr(words.Found, "_expected", lambda _: -2)
+    if is_long:
+        monkeypatch.setattr(words, "patient", too_long)
+    assert [pages(bob, order, given) for given, order in asked] == expected

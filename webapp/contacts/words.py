@@ -16,7 +16,9 @@ from sqlalchemy import ColumnElement, bindparam, cast, column, literal_column, s
 from sqlalchemy.dialects.postgresql import TSQUERY
 
 from webapp.contacts.models import Contact
+from webapp.core import counters
 from webapp.core.db import db, is_sqlite
+from webapp.core.patience import TooLong, patient
 from webapp.core.words import words_of
 
 #: words of a search beyond these are not looked for; of one contact so many are indexed
@@ -35,6 +37,10 @@ PUT_TSVECTOR = text("""
 """)
 ESTIMATE = text("EXPLAIN (FORMAT JSON) SELECT 1 FROM contact_words WHERE words @@ CAST(:query AS tsquery)")
 TAKE = text("SELECT contact_id FROM contact_words WHERE words @@ CAST(:query AS tsquery) LIMIT :most")
+#: with them PostgreSQL would rather read the whole table of words than its index
+WITHOUT_TABLES, WITH_TABLES = text("SET LOCAL enable_seqscan = off"), text("SET LOCAL enable_seqscan = on")
+#: seconds in which the hits of one word are taken; longer ones are many
+TAKE_S = 0.1
 _FTS5: Any = table("contact_fts", column("rowid"))
 _WORDS: Any = table("contact_words", column("contact_id"), column("words"))
 UP_FTS5 = text("SELECT rowid FROM contact_fts WHERE contact_fts MATCH :query AND rowid > :beyond ORDER BY rowid LIMIT :most")
@@ -97,7 +103,7 @@ class Found:
 
     def __init__(self, workspace_id: int, words: Sequence[str]) -> None:
         self.query = query_of(workspace_id, words)
-        self.words = words
+        self.workspace_id, self.words = workspace_id, words
         #: whether more than RARE were seen
         self.many = False
 
@@ -113,11 +119,26 @@ class Found:
             # Words that are frequent each may never stand together, and a walk would look at everybody: only the index knows.
             if len(self.words) == 1 and self._expected() > frequent:
                 return None
-            db.session.execute(text("SET LOCAL enable_seqscan = off"))
-            ids = self._ids(TAKE, most=rare + 1)
-            db.session.execute(text("SET LOCAL enable_seqscan = on"))
+            found = self._taken(rare + 1)
+            if found is None:
+                return None
+            ids = found
         self.many = len(ids) > rare
         return None if self.many else ids
+
+    def _taken(self, most: int) -> list[int] | None:
+        """PostgreSQL: ids from the index; None where one word is the beginning of so many that they turn up soon on a walk as well."""
+        if len(self.words) > 1 or counters.read(self.workspace_id, Contact.__tablename__) <= FREQUENT:
+            db.session.execute(WITHOUT_TABLES)
+            ids = self._ids(TAKE, most=most)
+            db.session.execute(WITH_TABLES)
+            return ids
+        try:
+            with patient(TAKE_S) as connection:
+                connection.execute(WITHOUT_TABLES)
+                return list(connection.execute(TAKE, {"query": self.query, "most": most}).scalars())
+        except TooLong:
+            return None
 
     def _expected(self) -> int:
         """How many rows PostgreSQL expects; from its statistics, without looking."""
