@@ -3,15 +3,18 @@
 Run: python -m tests.bench campaign        needs smtp-sink (Debian: postfix); all on loopback, SQLite with synchronous=FULL
 
     RECIPIENTS=10000 ROUNDS=3 SIGN=none,rsa,both WORKERS=1,2 DATABASE=sqlite|postgres RIVALS=ceiling,straightforward STAGES=1
+    PEER_PYTHON=/path/to/bin/python     has django and django-post_office, which then sends too (unsigned, two processes)
 
 Everybody gets the same letter: 10 KB of HTML with a text part, personalised, five tracked links, a pixel, unsubscribe headers. Mailroom
 does all that it does in service: ledger, suppression list, events, attempts, counters, results by domain; its workers are processes that
 run the drain. The clock runs from `send` to the last recorded result. STAGES prints where one worker's time went.
 """
 
+import json
 import multiprocessing
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -49,6 +52,7 @@ SIGNED = (os.environ.get("SIGN") or "none,rsa,both").split(",")
 WORKERS = [int(number) for number in (os.environ.get("WORKERS") or "1,2").split(",")]
 RIVALS = (os.environ.get("RIVALS") or "ceiling,straightforward").split(",")
 DATABASE = os.environ.get("DATABASE") or "sqlite"
+PEER_PYTHON = os.environ.get("PEER_PYTHON")
 ALGORITHMS = {"none": (), "rsa": ("rsa",), "ed25519": ("ed25519",), "both": ("rsa", "ed25519")}
 #: the straightforward sender gets so many fewer
 SHARE = 20
@@ -231,6 +235,7 @@ def compare(house: House, folder: Path, port: int, signed: str, workers: int, ke
     ours: list[float] = []
     best: list[float] = []
     plain: list[float] = []
+    peer: list[float] = []
     cpu: dict[str, list[float]] = {"mailroom": [], "ceiling": []}
     few = RECIPIENTS // SHARE
     for _ in range(ROUNDS):
@@ -251,12 +256,25 @@ def compare(house: House, folder: Path, port: int, signed: str, workers: int, ke
             ceiling.fill(few)
             sender = partial(rivals.straightforward, ceiling.file, port, 1, few, used.get("rsa"))
             plain.append(few / raced([lambda sender=sender: sender])[0])  # type: ignore[misc]
+        if PEER_PYTHON:
+            peer.append(RECIPIENTS / post_office(port))
     say(
         bench="campaign", database=DATABASE, signed=signed, workers=workers, recipients=RECIPIENTS, mailroom_per_s=median(ours, 0),
         cpu_us={name: median(values, 0) for name, values in cpu.items() if values},
         **({"ceiling_per_s": median(best, 0), "of_ceiling": _ratio(ours, best)} if best else {}),
         **({"straightforward_per_s": median(plain, 0), "times_straightforward": _ratio(ours, plain)} if plain else {}),
+        **({"post_office_per_s": median(peer, 0), "times_post_office": _ratio(ours, peer)} if peer else {}),
     )  # fmt: skip
+
+
+def post_office(port: int) -> float:
+    """The seconds in which two processes of django-post_office send the same letter to as many."""
+    letter = {"subject": rivals.SUBJECT, "text": rivals.TEXT, "html": rivals.HTML}
+    given: dict[str, Any] = {name: text.replace("{{contact.", "{{") for name, text in letter.items()}
+    given["people"] = [rivals.person(number) for number in range(1, RECIPIENTS + 1)]
+    script = Path(__file__).with_name("rival_post_office.py")
+    command = [PEER_PYTHON or "", str(script), str(port), str(RECIPIENTS), "2"]
+    return float(subprocess.run(command, input=json.dumps(given), capture_output=True, text=True, check=True).stdout)
 
 
 def _ratio(ours: list[float], others: list[float]) -> float:
