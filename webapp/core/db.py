@@ -173,6 +173,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     for pragma in (
         f"busy_timeout={BUSY_MS}", "journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON",
         "cache_size=-65536", "mmap_size=1073741824", "temp_store=MEMORY",
+        "wal_autocheckpoint=4000",  # 16 MB: pages that many transactions touch go back into the file once, not after each few of them
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
