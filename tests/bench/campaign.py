@@ -46,6 +46,7 @@ from webapp.mailboxes.models import Mailbox
 from webapp.sending import ledger, wire
 from webapp.sending.fleet import fleet
 from webapp.settings import load_settings
+from webapp.suppressions.adding import New, add_many
 
 RECIPIENTS, ROUNDS = int(os.environ.get("RECIPIENTS") or 10_000), int(os.environ.get("ROUNDS") or 3)
 SIGNED = (os.environ.get("SIGN") or "none,rsa,both").split(",")
@@ -54,6 +55,8 @@ RIVALS = (os.environ.get("RIVALS") or "ceiling,straightforward").split(",")
 DATABASE = os.environ.get("DATABASE") or "sqlite"
 PEER_PYTHON = os.environ.get("PEER_PYTHON")
 ALGORITHMS = {"none": (), "rsa": ("rsa",), "ed25519": ("ed25519",), "both": ("rsa", "ed25519")}
+#: addresses on the suppression list, which is asked about everybody; none of them is a contact
+BARRED = 1000
 #: the straightforward sender gets so many fewer
 SHARE = 20
 
@@ -98,6 +101,7 @@ class House:
         db.session.flush()
         self.mailbox_id, self.group_id = box.id, group.id
         self._people(workspace.id)
+        add_many(workspace.id, [New(f"barred{number}@example.test", "manual") for number in range(BARRED)])
 
     def _people(self, workspace_id: int) -> None:
         now = utcnow()

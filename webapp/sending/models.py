@@ -1,4 +1,5 @@
-"""What leaves: `outgoing` is the mail, `delivery` the ledger with one row per recipient, `attempt` each try with its dialogue.
+"""What leaves: `outgoing` is the mail, `delivery` the ledger with one row per recipient, `attempt` each try with its dialogue
+(a copy of a campaign that was taken at once has none, see `attempts.of`).
 
     queued ──claim──> leased ──> sent | bounced | deferred ──(time)──> leased …
        │                 └────> uncertain (on the wire when its holder died, or no answer to the final dot)
