@@ -110,7 +110,8 @@ class _Pulse:
         self.job_id, self.workspace_id, self.owner, self.state = job_id, workspace_id, owner, state
         self.told = time.monotonic()
 
-    def beat(self, rows: int | None = None) -> bool:
+    def beat(self, rows: int | None = None, byte: int = 0) -> bool:
+        """rows, byte: how far a preview is"""
         if time.monotonic() - self.told < TELL_S:
             return True
         self.told = time.monotonic()
@@ -121,7 +122,8 @@ class _Pulse:
             return False
         job.lease_until = database_now() + timedelta(seconds=LEASE_S)
         if rows is not None:
-            job.preview = {"rows": rows}
+            done = (byte - job.byte) / max(1, (job.ready_bytes or 0) - job.byte)
+            job.preview = {"rows": rows, "about": max(rows, round(rows / done) if done > 0 else 0)}
         live.notify(self.workspace_id, LIVE_EVENT)
         db.session.commit()
         return True
@@ -165,7 +167,7 @@ def _preview(job: ContactImport, owner: str) -> None:
     if fresh is None or fresh.state != "previewing" or fresh.lease_owner != owner:
         db.session.rollback()
         return
-    fresh.state, fresh.preview, fresh.total = "previewed", previewing.as_json(found), found.rows
+    fresh.state, fresh.preview, fresh.total = "previewed", previewing.as_json(found), found.rows if found.is_whole else None
     fresh.lease_until = fresh.lease_owner = None
     live.notify(fresh.workspace_id, LIVE_EVENT)
     db.session.commit()

@@ -1,10 +1,12 @@
 """A look at what an import would do, before anything happens: the whole file is read and checked as the run does it, nothing is written.
 
-Addresses that were seen are noted in a file of its own that is thrown away, so that memory stays as it is however long the list is.
+Addresses that were seen are noted in a file of its own that is thrown away, so that memory stays as it is however long the list is. After
+two minutes (some ten million rows) the person has waited long enough: the preview says how far it came, and the run checks the rest.
 """
 
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,12 +19,17 @@ from webapp.imports.models import ContactImport
 from webapp.imports.running import Run
 
 BATCH = 5000
+#: seconds after which it ends with what it has
+MOST_S = 120.0
 MOST_SHOWN, MOST_PROBLEMS = 10, 50
 
 
 @dataclass
 class Preview:
-    """What would happen. `rows` is the sum of new, changed, unchanged, skipped, invalid and duplicate; `suppressed` counts across them."""
+    """What would happen. `rows` is the sum of new, changed, unchanged, skipped, invalid and duplicate; `suppressed` counts across them.
+
+    is_whole  False: the file goes on behind these rows
+    """
 
     rows: int = 0
     new: int = 0
@@ -32,6 +39,7 @@ class Preview:
     suppressed: int = 0
     invalid: int = 0
     duplicate: int = 0
+    is_whole: bool = True
     shown: list[dict[str, Any]] = field(default_factory=list)
     problems: list[dict[str, Any]] = field(default_factory=list)
 
@@ -63,8 +71,12 @@ class Seen:
         return fresh
 
 
-def preview(job: ContactImport, tick: Callable[[int], bool]) -> Preview | None:
-    """The whole file. tick: is told after each batch how many rows were read; False ends it, and None is returned. raises Broken"""
+def preview(job: ContactImport, tick: Callable[[int, int], bool]) -> Preview | None:
+    """The file, as far as time allows. raises Broken
+
+    tick     is told after each batch how many rows were read, and where the next one begins; False ends it
+    returns  None when it was ended
+    """
     run, found = Run(job, looking=True), Preview()
     db.session.rollback()
     try:
@@ -78,7 +90,8 @@ def preview(job: ContactImport, tick: Callable[[int], bool]) -> Preview | None:
         run.close()
 
 
-def _look(run: Run, seen: Seen, found: Preview, tick: Callable[[int], bool]) -> bool:
+def _look(run: Run, seen: Seen, found: Preview, tick: Callable[[int, int], bool]) -> bool:
+    ends = time.monotonic() + MOST_S
     while True:
         ready = run.ahead.take(BATCH, BATCH)
         clean = ready.clean
@@ -90,10 +103,11 @@ def _look(run: Run, seen: Seen, found: Preview, tick: Callable[[int], bool]) -> 
             with reading():
                 _count(run.wanted, found, part)
                 db.session.rollback()
-        if ready.batch.is_last:
+        found.is_whole = ready.batch.is_last
+        if found.is_whole or time.monotonic() > ends:
             found.problems.sort(key=lambda one: int(one["line"]))
             return True
-        if not tick(found.rows):
+        if not tick(found.rows, ready.batch.byte):
             return False
 
 

@@ -45,6 +45,7 @@ class ContactImportPreview(Shape):
     skipped = fields.Integer(required=True)
     suppressed = fields.Integer(required=True, metadata={"description": "On the suppression list or unsubscribed: never subscribed by it"})
     invalid = fields.Integer(required=True)
+    complete = fields.Boolean(required=True, metadata={"description": "False: the file goes on behind these rows, unchecked so far"})
     duplicate = fields.Integer(required=True, metadata={"description": "Rows whose address stands further up in the file"})
     first = fields.List(fields.Nested(ContactImportShown), required=True, metadata={"description": "The first rows as they would become"})
     errors = fields.List(fields.Nested(ContactImportProblemOut), required=True)
@@ -121,7 +122,7 @@ def _preview(found: dict[str, Any] | None) -> SimpleNamespace | None:
         return None
     counts = {name: found[name] for name in COUNTED}
     first, errors = ([SimpleNamespace(**one) for one in found[name]] for name in ("shown", "problems"))
-    return SimpleNamespace(**counts, first=first, errors=errors)
+    return SimpleNamespace(**counts, complete=found.get("is_whole", True), first=first, errors=errors)
 
 
 class ContactImportQuery(Shape):
