@@ -32,8 +32,8 @@ from webapp.suppressions.models import Suppression
 
 #: people of one claim: the first ones are few, so that a letter that bounces is stopped early
 FIRST, BATCH = 100, 1000
-#: near the end a claim takes this part of what may be left, so that all workers end together
-TAIL = 2
+#: near the end a claim takes this part of what may be left, so that all workers end together, but not less than this
+TAIL, LEAST = 2, 250
 #: a campaign with a rate makes up for at most so much time in which nothing was taken, in seconds
 BURST_S = 1.0
 LIVE_EVENT = "campaigns-changed"
@@ -114,7 +114,7 @@ _SEEN = (_TABLE.id, _TABLE.address, _TABLE.domain, _TABLE.subscribed, _TABLE.bou
 def _allowed(campaign: Row[Any], now: datetime) -> int:
     """How many may be taken now."""
     left = (campaign.audience_last_id or 0) - campaign.audience_position
-    most = FIRST if campaign.audience_position == 0 else min(BATCH, max(FIRST, left // TAIL))
+    most = FIRST if campaign.audience_position == 0 else min(BATCH, max(LEAST, left // TAIL))
     if not campaign.send_rate:
         return most
     since = max(campaign.next_attempt_at or now, now - timedelta(seconds=BURST_S))
