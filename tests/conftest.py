@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests import ready
 from tests.fakes import fake_outside
-from tests.people import Person
+from tests.people import Person, hash_cheaply
 from tests.servers import PostgresServer, RedisServer
 from tests.stamp import Stamp, people_in
 from webapp import create_app
@@ -35,6 +35,7 @@ from webapp.tracking import hits, targets
 pytest_plugins = ["tests.plugins.counts", "tests.plugins.order"]
 WITHOUT = set(filter(None, os.environ.get("WITHOUT", "").split(",")))
 ready.is_on = True
+hash_cheaply()
 DATABASES = [name for name in ("sqlite", "postgres") if name not in WITHOUT]
 
 

@@ -4,9 +4,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from argon2 import PasswordHasher
 from itsdangerous import URLSafeTimedSerializer
 
-from webapp.accounts import service, sessions
+from webapp.accounts import passwords, service, sessions
 from webapp.accounts.models import Membership, User, Workspace
 from webapp.core.actor import Actor
 from webapp.core.db import begin_writing, db, utcnow
@@ -15,6 +16,12 @@ from webapp.tokens import service as tokens
 PASSWORD = "correct horse battery"
 #: hashed once with cheap parameters; sign-in tests set a real one
 HASH = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$kr9UMP5WPZpVYaUrFmwk0g"
+
+
+def hash_cheaply() -> None:
+    """Passwords of this process cost next to nothing; what they cost otherwise is tested in tests/accounts/test_password_cost.py."""
+    setattr(passwords, "_hasher", PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))  # noqa: B010
+    setattr(passwords, "_DUMMY", passwords.hash_password("nobody has this password"))  # noqa: B010
 
 
 class Api:

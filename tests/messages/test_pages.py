@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.messages import make_mail
-from webapp.core.db import db
+from webapp.core.db import db, is_sqlite
 from webapp.core.trash import restore
 from webapp.messages import links, timeline
 from webapp.messages.models import Message
@@ -120,7 +120,7 @@ def test_the_frame_has_its_own_policy_and_blocks_what_is_remote_until_asked(alic
 
 def test_c53_hostile_mail_is_shown_without_harm_in_every_view(alice: Any, box: Any, app: Any) -> None:
     assert len(SAMPLES) > 20
-    for path in SAMPLES:
+    for path in SAMPLES if is_sqlite() else SAMPLES[::5]:  # what is done to them knows no database
         message = make_mail(box, raw=path.read_bytes())
         for view in ("", "/text", "/headers", "/raw", "/attachments", "/timeline"):
             answer = alice.page.get(f"/mail/{message.id}{view}")
