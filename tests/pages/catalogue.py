@@ -24,6 +24,7 @@ NOT_A_PAGE = {
     "domains.zone": "a file",
     "suppressions.export_file": "a file",
     "contacts.export_file": "a file",
+    "contacts.export_workbook": "a file",
     "imports.errors_file": "a file",
     "imports.left_file": "a file",
     "campaigns.look_frame": "a letter in its frame; the editor around it is looked at",
