@@ -29,7 +29,7 @@ from webapp.core.patience import TooLong, limited
 #: seconds for an estimate; its first question may take longer, so that there is an answer
 ESTIMATE_S, FIRST_S = 0.1, 0.2
 #: contacts that a piece holds on average; pieces of the first question, and of all
-PER, FIRST, MOST = 10, 100, 2000
+PER, FIRST, MOST = 10, 100, 4000
 #: a workspace with fewer contacts than one in so many ids is asked for them one by one
 SPARSE = 16
 #: standard deviations on each side of the middle: 99 of 100 where everything is as the textbook has it
