@@ -59,9 +59,9 @@ def test_every_page_that_sounds_like_access_asks_again_or_says_why_not(app: Any)
 
 def test_with_an_old_proof_each_of_them_asks_and_does_nothing(app: Any, alice: Any) -> None:
     db.session.execute(update(LoginSession).values(confirmed_at=utcnow() - timedelta(minutes=16)))
-    for operation in page_operations(app):
-        if not getattr(operation.view, "needs_fresh", False):
-            continue
+    asking = [operation for operation in page_operations(app) if getattr(operation.view, "needs_fresh", False)]
+    assert {operation.endpoint for operation in asking} >= FRESH
+    for operation in asking:
         path = operation.path(dict.fromkeys(operation.arguments, 1))
         if operation.method == "GET":
             answer = alice.page.get(path)
