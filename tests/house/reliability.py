@@ -39,7 +39,6 @@ CASES = {
 LATER = "comes with what it concerns"
 LEFT = {
     9: "no thumbnails are made yet; " + LATER, 21: "no scheduled tasks yet",
-    34: "no restore command yet",
     67: "no user templates yet", 74: "no assistant channel yet",
 }  # fmt: skip
 
