@@ -163,9 +163,9 @@ def one(file: Path, url: str, redis_url: str, home: Path, is_tagging: bool) -> N
 
 
 def memory_mb() -> float:
-    """Private memory of this process: what it maps of the database file is the page cache's."""
+    """Memory of this process's own: what it maps of the database file is the page cache's."""
     with open("/proc/self/smaps_rollup") as table:
-        return round(sum(int(line.split()[1]) for line in table if line.startswith(("Private_Dirty", "Private_Clean"))) / 1024, 1)
+        return round(sum(int(line.split()[1]) for line in table if line.startswith("Anonymous:")) / 1024, 1)
 
 
 def watched() -> tuple[threading.Event, Any]:

@@ -17,9 +17,9 @@ from webapp.imports.deciding import Wanted, subscribed_of
 TEXTS = (
     "name", "first_name", "last_name", "company", "phone", "job_title", "street", "city", "state", "postal_code", "country", "lead_score",
 )  # fmt: skip
-#: rows of one statement of SQLite, the most first, and what is left over last; each has up to 18 values, and 32,766 are the most.
-#: Long statements leave Python to the thread that reads ahead; both are compiled once for a whole import.
-TOGETHER = (1000, 100)
+#: rows of one statement of SQLite, the most first; each has up to 18 values, and 32,766 are the most. Long statements leave Python to the
+#: thread that reads ahead; there are few lengths, because each is compiled once and kept as long as the connection.
+TOGETHER = (1000, 100, 10, 1)
 #: of PostgreSQL: where ids come from, and what it says when a unique value is there already
 SEQUENCE, TAKEN = "pg_get_serial_sequence('contacts', 'id')", "23505"
 _NOTHING: Mapping[str, Any] = {**dict.fromkeys(NAMES, ""), "lead_score": 0}
@@ -100,7 +100,7 @@ def _put_sqlite(wanted: Wanted, columns: Mapping[str, Sequence[Any]], number: in
     marks = f"({', '.join([*constants.values(), *signs])})"
     moment, done, start = _time(now), 0, 0
     while start < number:
-        some = next((most for most in TOGETHER if most <= number - start), number - start)
+        some = next(most for most in TOGETHER if most <= number - start)
         values: list[Any] = [None] * (some * width + 1)
         values[0] = moment
         for place, column in enumerate(columns.values(), 1):
