@@ -207,8 +207,13 @@ def test_c34_every_page_says_it_and_the_button_ends_it(app: Any, alice: Any, car
 
 def test_deliveries_say_why_they_wait(app: Any, alice: Any) -> None:
     number = deliveries(make_outgoing(alice, "ada@acme.test", mailbox=make_mailbox(alice, "ada@acme.test")))[0].id
+    campaign = make_draft(alice)
+    life.send(alice.actor, campaign.id)
+    db.session.commit()
     stop()
     assert "sending stands still" in alice.api.get(f"/deliveries/{number}").json["data"]["why"]
+    assert "no copy of one that still runs" in alice.page.get(f"/queue/{number}").get_data(as_text=True)
+    assert "to go: sending stands still" in alice.page.get(f"/campaigns/{campaign.id}").get_data(as_text=True)
 
 
 def test_readiness_and_doctor_say_it(app: Any, alice: Any) -> None:

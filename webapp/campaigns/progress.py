@@ -12,6 +12,7 @@ from webapp.campaigns import allowance
 from webapp.campaigns.models import Campaign
 from webapp.core.db import utcnow
 from webapp.core.wording import span
+from webapp.standstill import service as standstill
 
 #: states after which nothing follows by itself, as they stand in the bar, with tones where their own word would mislead
 SETTLED = ("sent", "captured", "bounced", "uncertain", "suppressed", "cancelled")
@@ -118,6 +119,8 @@ def _scheduled(campaign: Campaign, numbers: dict[str, int], found: Progress) -> 
 
 
 def _sending(campaign: Campaign, numbers: dict[str, int], found: Progress) -> tuple[str, str, str]:
+    if standstill.stands():
+        return "wait", f"It waits, with {people(max(0, found.total - found.settled))} to go: sending stands still.", "Nobody is lost."
     if (why := allowance.why_waits(campaign)) is not None:
         return "wait", f"It waits, with {people(max(0, found.total - found.settled))} to go. {why}", "It goes on by itself; nobody is lost."
     if not found.settled:

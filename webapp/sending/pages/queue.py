@@ -17,6 +17,7 @@ from webapp.sending.models import STATES, Attempt
 from webapp.sending.picking import read_filters
 from webapp.sending.steps import STEPS
 from webapp.sending.why import why
+from webapp.standstill import service as standstill
 
 bp = Blueprint("sending", __name__)
 PER_PAGE = 25
@@ -51,7 +52,7 @@ def queue() -> Response:
     kept = {name: request.args[name] for name in ("state", "message_id", "mailbox", "domain") if request.args.get(name)}
     context: dict[str, Any] = {
         "page": page, "kept": kept, "q": filters["recipient"] or "",
-        "rows": [{"row": row, "why": why(row, now), "steps": service.possible_steps(row)} for row in page.items],
+        "rows": [{"row": row, "why": why(row, now, standstill.stands()), "steps": service.possible_steps(row)} for row in page.items],
         "chips": _chips(actor, filters), "older": _link(cursor=page.next_cursor) if page.next_cursor else None,
         "newest": _link(cursor=None) if asked.cursor else None, "notice": ways.platform().notice, "labels": BUTTONS, "asking": ASKING,
         "may_write": actor.may("deliveries:write"), "may_send": actor.may("messages:send"), "selects": _selects(),
@@ -114,12 +115,13 @@ def _context(delivery_id: int) -> dict[str, Any]:
     row = service.get_delivery(actor, delivery_id)
     now = database_now()
     return {
-        "row": row, "why": why(row, now), "steps": service.possible_steps(row), "labels": BUTTONS, "kind_words": KINDS, "asking": ASKING,
+        "row": row, "why": why(row, now, standstill.stands()), "steps": service.possible_steps(row), "labels": BUTTONS,
+        "kind_words": KINDS, "asking": ASKING,
         "notice": ways.platform().notice, "list_says": _list_says(actor, row), "may_see_list": actor.may("suppressions:read"),
         "attempts": [_attempt(attempt) for attempt in reversed(attempts.of(delivery_id))],
         "activity": audit.story_of(actor, "delivery", delivery_id), "may_read": actor.may("messages:read"),
         "may_write": actor.may("deliveries:write"), "may_audit": actor.may("audit:read"),
-        "answer": {"data": {"id": row.id, "recipient": row.recipient, "state": row.state, "why": why(row, now)}},
+        "answer": {"data": {"id": row.id, "recipient": row.recipient, "state": row.state, "why": why(row, now, standstill.stands())}},
     }  # fmt: skip
 
 
