@@ -53,8 +53,8 @@ class Looker:
         assert answer is not None, path
         return answer
 
-    def visit(self, path: str, status: int | None = None, endpoint: str = "") -> list[str]:
-        """Everything that is wrong with the page at this path. status None: any answer below 400."""
+    def visit(self, path: str, status: int | None = None, endpoint: str = "", *, colours: bool = True) -> list[str]:
+        """Everything that is wrong with the page at this path. status None: any answer below 400; colours: look at the dark theme too."""
         self.said.clear()
         answer = self.open(path)
         wrong = []
@@ -62,9 +62,9 @@ class Looker:
             wrong.append(f"answered {answer.status}, not {status or 'below 400'}")
         if endpoint == "openapi.swagger":  # it draws itself from the document, after the page has loaded
             self.page.wait_for_selector("#swagger-ui .info")
-        return wrong + self.judge(endpoint, answer.status)
+        return wrong + self.judge(endpoint, answer.status, colours=colours)
 
-    def judge(self, endpoint: str = "", status: int = 200) -> list[str]:
+    def judge(self, endpoint: str = "", status: int = 200, *, colours: bool = True) -> list[str]:
         """What is wrong with the page as it stands, wide and light, then narrow and dark."""
         page, leave = self.page, NOT_OURS.get(endpoint)
         wrong = []
@@ -76,13 +76,14 @@ class Looker:
         page.evaluate(self._axe())
         wrong += [f"light: {one}" for one in page.evaluate(RUN, [leave, None])]
         page.set_viewport_size(PHONE)  # type: ignore[arg-type]
-        page.emulate_media(color_scheme="dark")
         over = page.evaluate(LIES_OVER)
         if over and not leave:
             wrong.append(f"390 px: {over}")
-        wrong += [f"dark, 390 px: {one}" for one in page.evaluate(RUN, [leave, SEEN_TWICE])]
+        if colours:
+            page.emulate_media(color_scheme="dark")
+            wrong += [f"dark, 390 px: {one}" for one in page.evaluate(RUN, [leave, SEEN_TWICE])]
+            page.emulate_media(color_scheme="light")
         page.set_viewport_size(DESK)  # type: ignore[arg-type]
-        page.emulate_media(color_scheme="light")
         refused = f"status of {status}"
         return wrong + [one for one in self.said if status < 400 or refused not in one]
 

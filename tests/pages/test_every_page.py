@@ -35,7 +35,8 @@ def all_of(looker: Looker, sample: Sample, route_table: Any, role: str) -> dict[
                 status = looker.context.request.get(address.path).status
                 wrong[address.path] = [] if status == 403 else [f"answered {status}, not 403"]
                 continue
-        wrong[address.path] = looker.visit(address.path, address.status, address.endpoint)
+        # a viewer sees parts of the owner's pages, in the same colours
+        wrong[address.path] = looker.visit(address.path, address.status, address.endpoint, colours=role == "owner")
     return {path: found for path, found in wrong.items() if found}
 
 
