@@ -21,8 +21,15 @@ def hash_of(workspace_id: int, address: str) -> str:
 
 def hashes_of(workspace_id: int, addresses: Iterable[str]) -> dict[str, str]:
     """hash -> address, under every key that is listed, so that rows of an older key are found while keys are rotated."""
-    keys = secrets.all_derived(PURPOSE)
-    return {hmac.digest(key, f"{workspace_id}\0{address}".encode(), "sha256").hex(): address for address in addresses for key in keys}
+    found: dict[str, str] = {}
+    listed = addresses if isinstance(addresses, list) else list(addresses)
+    for key in secrets.all_derived(PURPOSE):
+        begun = hmac.new(key, f"{workspace_id}\0".encode(), hashlib.sha256)
+        for address in listed:
+            one = begun.copy()
+            one.update(address.encode())
+            found[one.hexdigest()] = address
+    return found
 
 
 def key_mark() -> str:
