@@ -24,7 +24,7 @@ from tests.people import Person, hash_cheaply
 from tests.servers import PostgresServer, RedisServer
 from tests.stamp import Stamp, people_in
 from webapp import create_app
-from webapp.campaigns import compiling
+from webapp.campaigns import compiling, engine
 from webapp.core import migrate, queue, secrets
 from webapp.core.db import begin_writing, db
 from webapp.core.outside import Outside
@@ -97,7 +97,7 @@ def app(
             stamp.empty()
         application.extensions["redis"].flushdb()
         secrets.configure(application.config["SETTINGS"].secret_keys)  # another application of this process may have had others
-        for remembers in (door.forget_all, compiling.forget, hits.forget, targets.forget):
+        for remembers in (door.forget_all, compiling.forget, engine.portions.forget, hits.forget, targets.forget):
             remembers()
         yield application
         db.session.rollback()

@@ -17,6 +17,7 @@ from sqlalchemy import Row, bindparam, or_, select
 
 from webapp.campaigns import compiling, expansion, finishing, standing, timetable
 from webapp.campaigns.models import Campaign
+from webapp.campaigns.portions import Portions
 from webapp.core import failpoints, leases
 from webapp.core.config import settings
 from webapp.core.db import database_now, db, reading
@@ -26,6 +27,7 @@ from webapp.sending.fleet import fleet
 from webapp.sending.recover import recover
 
 logger = logging.getLogger("mailroom.campaigns")
+portions = Portions(expansion.BATCH)
 #: least time between two looks at a campaign's bounces, in seconds
 WATCH_S = 0.5
 
@@ -119,7 +121,8 @@ class Turns:
         try:
             failpoints.hit("campaign.notes_begun")
             first_state = crew.transport.first_state
-            found = expansion.claim(campaign.id, ready, campaign.version, owner, wire.boot_id(), first_state, crew.busy())
+            asked = campaign.id, ready, campaign.version, owner, wire.boot_id(), first_state
+            found = expansion.claim(*asked, crew.busy(), portions.next(campaign.id))
             failpoints.hit("campaign.before_claim_commit")
             db.session.commit()
             failpoints.hit("campaign.claimed")

@@ -62,13 +62,14 @@ class Claimed:
 
 
 def claim(
-    campaign_id: int, ready: Ready, version: int, owner: str, boot_id: str, first_state: str, busy: Sequence[str] = ()
+    campaign_id: int, ready: Ready, version: int, owner: str, boot_id: str, first_state: str, busy: Sequence[str] = (), portion: int = BATCH
 ) -> Claimed:
     """Take the next people of a campaign. The caller commits before anything is sent.
 
     ready, version  its letter as the caller has it
     first_state     what the platform's way out makes of new rows: queued (they are leased at once) or captured
     busy            domains where this process hangs already; their rows wait for the ordinary machinery
+    portion         people that the caller can send to in a while
     """
     campaign = db.session.execute(_LOCKED, {"campaign": campaign_id}).one_or_none()
     if campaign is None or campaign.state != "sending" or campaign.is_expanded or campaign.deleted_at is not None:
@@ -76,7 +77,7 @@ def claim(
     if campaign.version != version:
         return Claimed(is_changed=True)
     now = database_now()
-    most = _allowed(campaign, now)
+    most = _allowed(campaign, now, portion)
     most = min(most, allowance.room(campaign, now)) if most > 0 else 0
     if most < 1:
         return Claimed()
@@ -111,10 +112,10 @@ def _may_be_barred(workspace_id: int) -> bool:
 _SEEN = (_TABLE.id, _TABLE.address, _TABLE.domain, _TABLE.subscribed, _TABLE.bounced_at, _TABLE.complained_at)
 
 
-def _allowed(campaign: Row[Any], now: datetime) -> int:
+def _allowed(campaign: Row[Any], now: datetime, portion: int) -> int:
     """How many may be taken now."""
     left = (campaign.audience_last_id or 0) - campaign.audience_position
-    most = FIRST if campaign.audience_position == 0 else min(BATCH, max(LEAST, left // TAIL))
+    most = FIRST if campaign.audience_position == 0 else min(BATCH, portion, max(LEAST, left // TAIL))
     if not campaign.send_rate:
         return most
     since = max(campaign.next_attempt_at or now, now - timedelta(seconds=BURST_S))
