@@ -14,7 +14,7 @@ from webapp.sending.transports.lane_pool import LanePool
 
 PORTS = {"smtp": 25, "smtps": 465}
 #: connections at once of one batch
-LANES = 4
+LANES = 6
 #: a host that refused is not asked again for so long
 REFUSED_S = 5.0
 
