@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from sqlalchemy import Engine, event
 
@@ -36,6 +37,9 @@ pytest_plugins = ["tests.plugins.counts", "tests.plugins.order"]
 WITHOUT = set(filter(None, os.environ.get("WITHOUT", "").split(",")))
 ready.is_on = True
 hash_cheaply()
+# The same examples each time, and no deadline that a busy machine misses; HYPOTHESIS_PROFILE=default draws new ones.
+hypothesis.settings.register_profile("house", derandomize=True, database=None, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or "house")
 DATABASES = [name for name in ("sqlite", "postgres") if name not in WITHOUT]
 
 
