@@ -154,7 +154,7 @@ class House:
             with app.app_context():
                 begin_writing()
                 stages = Stages() if os.environ.get("STAGES") else None
-                while not engine.drain(time.monotonic() + 30):
+                while not engine.drain(time.monotonic() + 300):
                     pass
                 fleet.wait(30)
                 if stages is not None:
