@@ -12,15 +12,13 @@ A checkpoint `cut` is written before retention removes entries: it allows a chai
 import logging
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hmac import compare_digest
 from typing import Any
 
-import orjson
 from sqlalchemy import or_, select, update
 
 from webapp.audit import chain
 from webapp.audit.models import AuditHead
-from webapp.core import secrets
+from webapp.core import signed_lines
 from webapp.core.blobs import BlobMissing, blobs
 from webapp.core.db import begin_writing, db, utcnow
 
@@ -49,8 +47,7 @@ class Checkpoint:
 
     def line(self) -> bytes:
         """Its line in the file, signed with the newest key."""
-        values = self.payload()
-        return orjson.dumps({**values, "signature": secrets.keyed_hash(PURPOSE, _canonical(values))})
+        return signed_lines.signed(PURPOSE, self.payload())
 
 
 @dataclass
@@ -59,10 +56,6 @@ class Found:
 
     signed: list[Checkpoint] = field(default_factory=list)
     doubtful: list[str] = field(default_factory=list)
-
-
-def _canonical(values: dict[str, Any]) -> str:
-    return orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
 
 
 def write_due(now: datetime | None = None) -> int:
@@ -121,12 +114,9 @@ def read_all() -> Found:
 
 def read_line(line: bytes) -> Checkpoint | None:
     """None for a line that is damaged, or that none of our keys signed."""
+    values = signed_lines.verified(PURPOSE, line)
     try:
-        values = orjson.loads(line)
-        signature = values.pop("signature")
-        point = Checkpoint(**{**values, "at": datetime.fromisoformat(values["at"])})
-        signatures = secrets.keyed_hashes(PURPOSE, _canonical(values))
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+        return None if values is None else Checkpoint(**{**values, "at": datetime.fromisoformat(values["at"])})
+    except (KeyError, TypeError, ValueError):
         return None
-    return point if any(compare_digest(str(signature).encode(), one.encode()) for one in signatures) else None
 

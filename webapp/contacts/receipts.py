@@ -11,16 +11,14 @@ to a file of your own, for stores that are restored along with the database. The
 import logging
 from collections.abc import Iterable, Iterator
 from datetime import datetime
-from hmac import compare_digest
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import orjson
 from sqlalchemy import select, update
 
 from webapp.accounts.models import Workspace
 from webapp.contacts import erasing
 from webapp.contacts.models import Erasure
-from webapp.core import counters, secrets
+from webapp.core import counters, signed_lines
 from webapp.core.blobs import blobs
 from webapp.core.db import db, utcnow
 from webapp.core.errors import Unavailable
@@ -46,24 +44,16 @@ class Receipt(NamedTuple):
 
     def line(self) -> bytes:
         """As JSON, signed with the newest key."""
-        values = {**self._asdict(), "at": self.at.isoformat()}
-        return orjson.dumps({**values, "signature": secrets.keyed_hash(PURPOSE, _canonical(values))})
-
-
-def _canonical(values: dict[str, Any]) -> str:
-    return orjson.dumps(values, option=orjson.OPT_SORT_KEYS).decode()
+        return signed_lines.signed(PURPOSE, {**self._asdict(), "at": self.at.isoformat()})
 
 
 def read_line(line: bytes) -> Receipt | None:
     """None for a line that is damaged, or that none of our keys signed."""
+    values = signed_lines.verified(PURPOSE, line)
     try:
-        values = orjson.loads(line)
-        signature = values.pop("signature")
-        receipt = Receipt(**{**values, "at": datetime.fromisoformat(values["at"])})
-        signatures = secrets.keyed_hashes(PURPOSE, _canonical(values))
-    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError):
+        return None if values is None else Receipt(**{**values, "at": datetime.fromisoformat(values["at"])})
+    except (KeyError, TypeError, ValueError):
         return None
-    return receipt if any(compare_digest(str(signature).encode(), one.encode()) for one in signatures) else None
 
 
 def of(row: Erasure) -> Receipt:
