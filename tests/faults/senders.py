@@ -8,6 +8,7 @@ import random
 import smtplib
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -70,7 +71,7 @@ class Ledger:
         self._file.close()
 
 
-class Sender(threading.Thread):
+class Sender(threading.Thread, ABC):
     """Hands its letters in one after the other, spread over `lasts_s` seconds, each until it is answered."""
 
     def __init__(self, ledger: Ledger, letters: list[Letter], lasts_s: float, give_up: threading.Event) -> None:
@@ -94,9 +95,9 @@ class Sender(threading.Thread):
         finally:
             self.close()
 
+    @abstractmethod
     def hand_in(self, letter: Letter) -> bool:
         """One try; True when it was answered."""
-        raise NotImplementedError
 
     def close(self) -> None:
         """Say good-bye."""

@@ -1,5 +1,6 @@
 """AUTH PLAIN and AUTH LOGIN (RFC 4954, 4616) as asynchronous steps: an answer of the client, then one of the database."""
 
+from abc import ABC, abstractmethod
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 
@@ -9,19 +10,20 @@ MECHANISMS = ("PLAIN", "LOGIN")
 LONGEST_ANSWER = 12288
 
 
-class LoginSteps:
+class LoginSteps(ABC):
     """Mixed into the session, which sends, reads and decides."""
 
+    @abstractmethod
     def say(self, reply: str | bytes) -> None:
-        raise NotImplementedError
+        """Send a reply."""
 
+    @abstractmethod
     async def next_line(self, most: int) -> bytes | None:
         """The next line without its end; None when it was too long, which is answered already."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def check_login(self, username: str, password: str) -> str:
         """The reply."""
-        raise NotImplementedError
 
     async def log_in(self, mechanism: str, first: str | None) -> None:
         """Run the mechanism to its reply. `first` is what came along with the command."""

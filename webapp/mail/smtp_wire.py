@@ -9,6 +9,7 @@ buffer, up to a bound. A client that does not read its replies is not read eithe
 import asyncio
 import logging
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
@@ -29,7 +30,7 @@ LINGER_S = 5.0
 MOST_AHEAD, TURN = 256 * 1024, 200
 
 
-class Wire(asyncio.Protocol):
+class Wire(asyncio.Protocol, ABC):
     """One connection; enters itself into `live` for as long as it lasts. `obey` and `take` are the session's."""
 
     def __init__(self, rules: Rules, live: "set[Wire]", loop: asyncio.AbstractEventLoop) -> None:
@@ -47,17 +48,17 @@ class Wire(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._paused = False
 
+    @abstractmethod
     def obey(self, line: bytes) -> None:
         """Carry out one command line (its end is gone) and answer, now or later."""
-        raise NotImplementedError
 
+    @abstractmethod
     def take(self, body: bytes | smtp_data.Refusal) -> None:
         """Take the message that DATA brought, or answer why it was refused."""
-        raise NotImplementedError
 
+    @abstractmethod
     def start_anew(self) -> None:
         """Forget everything the client said."""
-        raise NotImplementedError
 
     # --- the connection ------------------------------------------------------------------------------
 
