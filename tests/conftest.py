@@ -15,6 +15,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+from click.testing import CliRunner
 from sqlalchemy import Engine, event
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -26,6 +27,7 @@ from tests.servers import PostgresServer, RedisServer
 from tests.stamp import Stamp, people_in
 from webapp import create_app
 from webapp.campaigns import compiling, engine
+from webapp.cli import cli, edge
 from webapp.core import migrate, queue, secrets
 from webapp.core.db import begin_writing, db
 from webapp.core.outside import Outside
@@ -154,5 +156,20 @@ def work_off(app: Any) -> Any:
         rounds = queue.run_all()
         db.session.commit()
         return rounds
+
+    return run
+
+
+@pytest.fixture
+def command(app: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Runs `app.py …` on the application of the test; returns what it printed, and its exit code."""
+    monkeypatch.setattr(edge, "create_app", lambda settings: app)
+    monkeypatch.setattr(edge, "load_settings", lambda: app.config["SETTINGS"])
+
+    def run(*arguments: str) -> tuple[str, int]:
+        db.session.commit()
+        ended = CliRunner().invoke(cli, list(arguments))
+        begin_writing()
+        return ended.output or str(ended.exception), ended.exit_code
 
     return run

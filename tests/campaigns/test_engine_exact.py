@@ -164,6 +164,7 @@ def test_c30_random_pauses_and_resumptions_lose_and_double_nobody(app: Any, alic
             db.session.commit()
         forked.work_off()
         account(sink, campaign, 90, doubts=0)
+        assert len(sink.recipients) == len(set(sink.recipients)) == 90
 
 
 def press_buttons(app: Any, actor: Any, campaign_id: int, chance: random.Random, over: threading.Event) -> None:

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from sqlalchemy import delete, select, update
 
 from tests.factories.contacts import make_contact
 from tests.factories.mailboxes import make_mailbox
 from tests.factories.messages import make_mail
 from tests.factories.sending import make_outgoing
-from webapp.cli import cli, edge
 from webapp.contacts import erasing, jobs, receipts
 from webapp.contacts.models import Contact, Erasure
 from webapp.core.blobs import blobs
@@ -55,21 +53,6 @@ def restored(alice: Any) -> Contact:
     return contact
 
 
-@pytest.fixture
-def command(app: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs `app.py erasures …` on the application of the test; returns what it printed, and its exit code."""
-    monkeypatch.setattr(edge, "create_app", lambda settings: app)
-    monkeypatch.setattr(edge, "load_settings", lambda: app.config["SETTINGS"])
-
-    def run(*arguments: str) -> tuple[str, int]:
-        db.session.commit()
-        ended = CliRunner().invoke(cli, ["erasures", *arguments])
-        begin_writing()
-        return ended.output or str(ended.exception), ended.exit_code
-
-    return run
-
-
 def test_c75_the_command_erases_once_more_whom_a_backup_brought_back(alice: Any, eve: Any, command: Any) -> None:
     make_contact(eve, ADDRESS)
     mailbox = make_mailbox(alice, "hello@acme.test")
@@ -77,11 +60,12 @@ def test_c75_the_command_erases_once_more_whom_a_backup_brought_back(alice: Any,
     erased(alice, messages=True)
     restored(alice)
     mail = make_mail(mailbox, sender=ADDRESS).id
-    assert command("again") == ("Receipts that were missing and are back: 1. People who were back and are erased once more: 1.\n", 0)
+    said = "Receipts that were missing and are back: 1. People who were back and are erased once more: 1.\n"
+    assert command("erasures", "again") == (said, 0)
     assert list(db.session.scalars(select(Contact.workspace_id))) == [eve.workspace.id], "receipts count in their workspace alone"
     assert db.session.scalar(select(Message.id).where(Message.id == mail)) is None, "with their mail, as then"
     assert barred(alice.workspace.id, [ADDRESS], "transactional")
-    assert json.loads(command("again", "--json")[0]) == {"receipts_brought_back": 0, "erased": 0, "left": 0}
+    assert json.loads(command("erasures", "again", "--json")[0]) == {"receipts_brought_back": 0, "erased": 0, "left": 0}
 
 
 def test_c75_going_on_after_a_restore_keeps_mail_from_the_erased_and_erases_them(alice: Any, work_off: Any) -> None:
@@ -107,15 +91,15 @@ def test_c75_going_on_after_a_restore_keeps_mail_from_the_erased_and_erases_them
 def test_an_exported_file_brings_receipts_back_and_nobody_can_make_one(alice: Any, command: Any, tmp_path: Path) -> None:
     receipt = erased(alice)
     file = tmp_path / "receipts.jsonl"
-    file.write_text(command("export")[0])
+    file.write_text(command("erasures", "export")[0])
     assert ADDRESS not in file.read_text() and receipt.hash in file.read_text()
     for key in blobs().keys(receipts.FOLDER):
         blobs().delete(key)
     restored(alice)
-    assert command("again", str(file))[0].startswith("Receipts that were missing and are back: 1.")
+    assert command("erasures", "again", str(file))[0].startswith("Receipts that were missing and are back: 1.")
     line = json.loads(file.read_text())
     file.write_text(json.dumps({**line, "workspace_id": line["workspace_id"] + 1}) + "\nnonsense\n[]\n")
-    said, code = command("again", str(file))
+    said, code = command("erasures", "again", str(file))
     assert code == 1 and f"3 lines of {file} are no receipts of this installation." in said
 
 
@@ -143,4 +127,4 @@ def test_a_store_that_is_away_is_waited_for(alice: Any, monkeypatch: pytest.Monk
     begin_writing()
     assert db.session.get_one(Erasure, receipt.id, populate_existing=True).kept_at is None
     receipts.after_restore()
-    assert command("again")[1] == 1 and "does not answer" in command("again")[0]
+    assert command("erasures", "again")[1] == 1 and "does not answer" in command("erasures", "again")[0]

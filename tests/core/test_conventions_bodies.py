@@ -33,7 +33,9 @@ def assert_error(answer: Any, status: int, code: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("body", ["{", '{"name": }', "[1, 2", '{"a": 1}}', "undefined", b"\xff\xfe{}", b'{"name": "\xe9"}', "{'a': 1}"])
 def test_unreadable_json_is_400(alice: Any, body: str | bytes) -> None:
-    assert_error(raw(alice, body), 400, "bad_request")
+    before = count()
+    error = assert_error(raw(alice, body), 400, "bad_request")
+    assert error["retryable"] is False and count() == before
 
 
 @pytest.mark.parametrize(
@@ -84,7 +86,9 @@ def test_an_empty_body_is_an_empty_object(alice: Any) -> None:
     "kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/xml", ""]
 )
 def test_another_type_of_body_is_415(alice: Any, kind: str) -> None:
-    assert_error(alice.api.post("/tokens", data=json.dumps(GOOD), headers={"Content-Type": kind}), 415, "unsupported_media_type")
+    before = count()
+    error = assert_error(alice.api.post("/tokens", data=json.dumps(GOOD), headers={"Content-Type": kind}), 415, "unsupported_media_type")
+    assert error["retryable"] is False and count() == before
 
 
 def test_json_with_a_charset_or_a_suffix_is_json(alice: Any) -> None:
@@ -97,12 +101,14 @@ def test_a_body_that_says_it_is_too_large_is_413_before_it_is_read(alice: Any) -
     answer = alice.api.post(
         "/tokens", data=json.dumps(GOOD), content_type="application/json", environ_overrides={"CONTENT_LENGTH": str(size)}
     )
-    assert_error(answer, 413, "payload_too_large")
+    assert assert_error(answer, 413, "payload_too_large")["retryable"] is False
 
 
 def test_a_body_that_is_too_large_is_413_also_without_its_length(alice: Any) -> None:
     alice.api.app.config["MAX_CONTENT_LENGTH"] = 1000
+    before = count()
     assert_error(raw(alice, json.dumps({**GOOD, "name": "x" * 2000})), 413, "payload_too_large")
+    assert count() == before
     alice.api.app.config["MAX_CONTENT_LENGTH"] = 50_000_000
 
 

@@ -83,7 +83,8 @@ def test_a_paused_mailbox_makes_postfix_wait_and_the_mail_comes_after_it_is_resu
     wait_until(lambda: "status=deferred" in peer.postfix.words() and "450 4.2.1" in peer.postfix.words(), "a deferral", 30)
     box.status = "active"
     db.session.commit()
-    received(1)
+    (message,) = received(1)
+    assert (message.recipient, message.envelope_sender) == ("hello@acme.test", SENDER)
 
 
 def test_letters_beyond_ascii_in_the_address_arrive_by_smtputf8(alice: Any, peer: Peer, ours: Any) -> None:

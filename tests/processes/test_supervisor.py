@@ -54,6 +54,8 @@ def test_a_part_that_breaks_shows_why_and_waits_longer_each_time(start: Start) -
     house.says("broken ended with code 1; it starts again at once.")
     house.says("it starts again in 1 s.")
     house.says("it starts again in 2 s.")
+    said = [house.text.index(f"it starts again {when}.") for when in ("at once", "in 1 s", "in 2 s")]
+    assert said == sorted(said)
 
 
 def test_pauses_grow_to_half_a_minute_and_a_healthy_minute_forgets_them() -> None:
@@ -92,6 +94,7 @@ def test_a_grandchild_goes_with_its_part(start: Start) -> None:
     grandchild = pid_in(house.says("grandchild lives as"))
     os.kill(pid_in(house.says("parent lives as")), signal.SIGKILL)
     wait_until(all_gone([grandchild]), "the end of the grandchild", 2)
+    assert not is_alive(grandchild)
 
 
 @pytest.mark.parametrize("mode", ["stages", "stubborn", "grandchild"])
@@ -112,6 +115,7 @@ def test_a_stopped_child_does_not_outlive_a_killed_parent(start: Start) -> None:
     os.kill(hung, signal.SIGSTOP)
     house.kill(signal.SIGKILL)
     wait_until(all_gone([hung]), "the end of a process that cannot run", 2)
+    assert not is_alive(hung)
 
 
 def test_the_watchdog_alone_ends_the_family_too() -> None:
@@ -138,6 +142,7 @@ def test_a_killed_watchdog_is_replaced(start: Start) -> None:
     (watchdog,) = set(house.family()) - {grandchild, parent}
     os.kill(watchdog, signal.SIGKILL)
     wait_until(lambda: len(set(house.family()) - {watchdog}) == 3, "a new watchdog", 5)
+    assert {grandchild, parent} < set(house.family())
     house.kill(signal.SIGKILL)
     wait_until(all_gone([grandchild, parent]), "the end of the family", 2)
 

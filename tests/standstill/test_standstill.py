@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from sqlalchemy import select, update
 
 from tests.factories.automation import arrive, make_action, make_route
@@ -20,7 +19,6 @@ from webapp.audit.models import AuditEntry
 from webapp.automation.models_runs import Run
 from webapp.campaigns import life
 from webapp.campaigns.models import Campaign
-from webapp.cli import cli, edge
 from webapp.core import queue
 from webapp.core.db import begin_writing, db, is_sqlite
 from webapp.core.errors import Forbidden, InvalidState
@@ -237,29 +235,14 @@ def test_a_process_reads_the_row_twice_a_second_at_most_and_looks_once_a_minute(
     assert not service.is_on() and looks == [1, 1]
 
 
-@pytest.fixture
-def command(app: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Runs `app.py standstill …` on the application of the test; returns what it printed, and its exit code."""
-    monkeypatch.setattr(edge, "create_app", lambda settings: app)
-    monkeypatch.setattr(edge, "load_settings", lambda: app.config["SETTINGS"])
-
-    def run(*arguments: str) -> tuple[str, int]:
-        db.session.commit()
-        ended = CliRunner().invoke(cli, ["standstill", *arguments])
-        begin_writing()
-        return ended.output or str(ended.exception), ended.exit_code
-
-    return run
-
-
 def test_the_command_tells_stops_and_ends(app: Any, alice: Any, command: Any) -> None:
-    assert command() == ("Sending goes on.\n", 0)
-    said, code = command("begin", "--why", "A look at the queue.")
+    assert command("standstill") == ("Sending goes on.\n", 0)
+    said, code = command("standstill", "begin", "--why", "A look at the queue.")
     assert code == 0 and said.startswith("Sending stands still since 20") and said.endswith("UTC. A look at the queue.\n")
-    answer = json.loads(command("--json")[0])
+    answer = json.loads(command("standstill", "--json")[0])
     assert answer["stands_still"] is True and answer["why"] == "A look at the queue." and answer["place"] == "same"
-    assert command("end") == ("Sending goes on; this is the only copy now.\n", 0)
-    assert command("end") == ("Sending does not stand still.", 1)
+    assert command("standstill", "end") == ("Sending goes on; this is the only copy now.\n", 0)
+    assert command("standstill", "end") == ("Sending does not stand still.", 1)
     entries = db.session.scalars(select(AuditEntry).where(AuditEntry.target_type == "installation").order_by(AuditEntry.id)).all()
     assert [(entry.action, entry.actor_name) for entry in entries] == [
         ("installation.stop", "command line"), ("installation.go_on", "command line"),
@@ -271,6 +254,6 @@ def test_the_command_warns_of_a_copy_that_nothing_has_started_yet(app: Any, comm
     begin_writing()
     row = db.session.get_one(Installation, 1)
     row.place = {**row.place, "kind": "moon"}
-    said, _ = command()
+    said, _ = command("standstill")
     assert "The data was in another kind of database before. It will stand still as soon as a part starts." in said
     assert "as soon as a part starts" in " ".join(finding.text for finding in check_copy.place())
