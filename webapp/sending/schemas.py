@@ -60,7 +60,9 @@ class AttemptOut(Shape):
     code = fields.Integer(required=True, allow_none=True)
     text = fields.String(required=True)
     dialogue = fields.List(fields.String(), required=True, metadata={"description": "What both sides said; passwords masked"})
-    seconds = fields.Float(required=True)
+    seconds = fields.Float(
+        required=True, metadata={"description": "How long it took; 0 where that is not kept, as of a campaign's copy that was taken at once"}
+    )
 
 
 class DeliveryOut(Shape):
