@@ -61,7 +61,7 @@ class AttemptOut(Shape):
     text = fields.String(required=True)
     dialogue = fields.List(fields.String(), required=True, metadata={"description": "What both sides said; passwords masked"})
     seconds = fields.Float(
-        required=True, metadata={"description": "How long it took; 0 where that is not kept, as of a campaign's copy that was taken at once"}
+        required=True, metadata={"description": "How long it took; 0 where that is not kept, as of a campaign's copy taken at once"}
     )
 
 
